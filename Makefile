@@ -1,0 +1,57 @@
+# The names of these targets are what the README promises. A bare `make` lists them.
+
+PY      := .venv/bin/python
+STAMP   := .venv/.installed
+EXTRAS  := demo,otlp,dev
+# The newest Python on the PATH that is 3.11 or later; `make install PYTHON=/path/to/python` chooses another.
+FITS    := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+             command -v $$p >/dev/null 2>&1 && $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-kafka bench lint types kafka clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## .venv with the `finalizer` command
+	@:
+
+demo: $(STAMP) ## a broker, a worker and a crowd of clients, of which some crash; ends by itself
+	@.venv/bin/finalizer demo
+
+test: $(STAMP) ## every test that needs no Java
+	$(PY) -m pytest $(ARGS)
+
+test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars are fetched once)
+	@$(PY) -m tests.brokers.kafka --check
+	$(PY) -m pytest tests/kafka $(ARGS)
+
+bench: $(STAMP) ## throughput and restore, measured as ratios in one run
+	@$(PY) -m tests.bench $(ARGS)
+
+lint: $(STAMP) ## style, types and the walls between the rooms
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+types: $(STAMP) ## mypy --strict alone
+	$(PY) -m mypy
+
+kafka: $(STAMP) ## Apache Kafka on loopback, in the foreground (Java 17+ and Maven)
+	@$(PY) -m tests.brokers.kafka
+
+clean: ## remove .venv and everything made beside it
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find finalizer tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed and none is on the PATH." \
+	  "Install it, or say where it is: make install PYTHON=/path/to/python3.11" >&2; exit 1; fi
+	@$(PYTHON) -c '$(FITS)' || { echo "$(PYTHON) is not Python 3.11 or newer." >&2; exit 1; }
+	@[ -x $(PY) ] || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3-venv)." >&2; exit 1; }
+	@echo "Installing into .venv (once; later runs are instant)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@

@@ -1,0 +1,30 @@
+"""Brokers for the tests, one of a kind for the whole run. Each test names its topics and groups itself, so none minds
+what another left.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from finalizer.embedded import EmbeddedBroker
+from tests.brokers.jars import KafkaUnavailable
+from tests.brokers.kafka import ApacheKafka
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[str]:
+    """The bootstrap address of an embedded broker that lives as long as the run."""
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def apache_kafka() -> Iterator[ApacheKafka]:
+    """Apache Kafka, shared by the whole run. A test that kills or freezes a node starts its own `ApacheKafka`."""
+    kafka = ApacheKafka()
+    try:
+        kafka.start()
+    except KafkaUnavailable as problem:
+        pytest.fail(str(problem), pytrace=False)
+    yield kafka
+    kafka.stop()

@@ -1,0 +1,15 @@
+"""Waiting for a condition with a limit, which is how these tests wait: never for a time and for luck."""
+
+import time
+from collections.abc import Callable
+
+LIMIT_SECONDS = 10.0
+PAUSE_SECONDS = 0.02
+
+
+def until(condition: Callable[[], object], *, limit_seconds: float = LIMIT_SECONDS) -> None:
+    """Return when ``condition()`` is true; fail the test when it is not within the limit."""
+    give_up = time.monotonic() + limit_seconds
+    while not condition():
+        assert time.monotonic() < give_up, f"not true within {limit_seconds:g} seconds"
+        time.sleep(PAUSE_SECONDS)
