@@ -1,0 +1,234 @@
+"""The partition clock and its patience, given readings (DESIGN: time). Nanoseconds on the broker's wall.
+
+Rules
+1. A topic's clock is the running maximum of the record times decided. Once the topic is *caught up* it follows the
+   wall, but only to the arrival of the answer before the latest one: the latest was asked for after it, so nothing
+   older can be unread. A process that was frozen does not take an old answer for news.
+2. The partition's clock is the minimum over its topics. It stands still without answers and never goes back.
+3. Time in which we could not hear does not count: patience is the clock without the part of each advance that lies
+   - between the last answer before a gap and the answer that shows us caught up again, and `settle` more, because
+     clients' retries come seconds after the broker is back;
+   - within `settle` after the assignment;
+   - after an assignment, between the last time that the log itself told and the assignment: nobody was there to
+     see whether the log was silent because its clients were, or because its broker was gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from finalizer.core.terms import SECOND
+
+_OPEN_END = 2**63 - 1
+
+
+class Reading(NamedTuple):
+    """What a partition may act on."""
+
+    clock: int
+    patience: int
+    caught_up: bool
+    """Every topic's latest answer left nothing unread or undecided."""
+    behind: bool
+    """The clock is further behind the wall than `behind_after`."""
+    blind: bool
+    """A topic cannot be heard, or could not until less than `settle` ago."""
+    settling: bool
+    """Not assigned yet, or less than `settle` ago."""
+    may_close: bool
+    """Deadlines may be acted on: not behind, not blind, not settling, and each topic was caught up once."""
+
+
+class _Topic:
+    """What is known of one topic's partition."""
+
+    __slots__ = (
+        "blind_since",
+        "decided",
+        "decided_time",
+        "followed",
+        "handed_out",
+        "heard_again",
+        "highwater",
+        "latest",
+        "position",
+        "previous",
+        "wall",
+    )
+
+    def __init__(self, clock: int) -> None:
+        self.decided_time = clock
+        self.decided = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the answers of an earlier assignment."""
+        self.wall = 0
+        self.position = self.handed_out = 0
+        self.highwater: int | None = None
+        self.latest: int | None = None
+        self.previous: int | None = None
+        self.followed = False
+        self.blind_since: int | None = None
+        self.heard_again: int | None = None
+
+    @property
+    def time(self) -> int:
+        return max(self.decided_time, self.wall)
+
+    @property
+    def caught_up(self) -> bool:
+        return self.highwater is not None and self.position >= self.highwater and self.decided >= self.handed_out
+
+    def hand_out(self, position: int) -> None:
+        if position > self.position:
+            self.handed_out = position
+        self.position = position
+
+
+class PartitionClock:
+    """The clocks of one partition over its input topics, from the moment it was assigned.
+
+    `clock` and `taken_off` come from the watermark on a restore; 0 where there is none. Not safe to share between
+    threads: readings are handed over to whoever owns it.
+    """
+
+    __slots__ = (
+        "_assigned",
+        "_behind_after",
+        "_blind_after",
+        "_blind_until",
+        "_clock",
+        "_deaf",
+        "_followed",
+        "_settle",
+        "_topics",
+        "taken_off",
+    )
+
+    def __init__(
+        self,
+        topics: Iterable[str],
+        *,
+        settle: int,
+        blind_after: int = 2 * SECOND,
+        behind_after: int = 2 * SECOND,
+        clock: int = 0,
+        taken_off: int = 0,
+    ) -> None:
+        self._topics = {topic: _Topic(clock) for topic in topics}
+        self._settle = settle
+        self._blind_after = blind_after
+        self._behind_after = behind_after
+        self._clock = clock
+        self.taken_off = taken_off
+        self._assigned: int | None = None
+        self._blind_until = 0
+        self._deaf: list[tuple[int, int]] = []
+        self._followed = False
+
+    def assigned(self, now: int) -> None:
+        """The partition was newly assigned: answers of an earlier assignment say nothing, and `settle` begins."""
+        self._assigned = now
+        for topic in self._topics.values():
+            topic.reset()
+        self._followed = False
+        self._deaf.append((now, now + self._settle))
+
+    def skipped(self, topic: str, *, position: int) -> None:
+        """Reading goes on (or begins) at `position`, and no record in between was handed out.
+
+        To be told before `answered` where the position passes over transaction markers, compacted or deleted records:
+        any other advance of the position is taken for records that are still to be decided.
+        """
+        self._topics[topic].position = position
+
+    def moved(self, topic: str, *, position: int) -> None:
+        """Records up to `position` (the last one's offset + 1) were handed out."""
+        self._topics[topic].hand_out(position)
+
+    def answered(self, topic: str, *, arrived_at: int, position: int, highwater: int) -> None:
+        """A new fetch answer arrived; `position` is the next offset to be handed out."""
+        known = self._topics[topic]
+        last = self._last_heard(known)
+        if last is not None and arrived_at - last > self._blind_after:
+            self._blind(known, last)
+        if known.blind_since is not None and known.heard_again is None:
+            known.heard_again = arrived_at
+        known.previous, known.latest = known.latest, arrived_at
+        known.highwater = highwater
+        known.hand_out(position)
+
+    def decided(self, topic: str, *, next_offset: int, timestamp: int) -> None:
+        """All records below `next_offset` are decided; `timestamp` is the newest of them, or a frame's median."""
+        known = self._topics[topic]
+        known.decided = max(known.decided, next_offset)
+        known.decided_time = max(known.decided_time, timestamp)
+
+    def decided_time(self, topic: str) -> int:
+        """The topic's clock without the wall."""
+        return self._topics[topic].decided_time
+
+    def advance(self, now: int) -> Reading:
+        """Move the clock as far as is known, and tell what may be done."""
+        topics = self._topics.values()
+        for topic in topics:
+            self._look(topic, now)
+        if not self._followed and self._assigned is not None and all(topic.followed for topic in topics):
+            self._followed = True
+            self._deaf.append((max(topic.decided_time for topic in topics), self._assigned))
+        self._move(min(topic.time for topic in topics))
+        behind = now - self._clock > self._behind_after
+        blind = now < self._blind_until or any(topic.blind_since is not None for topic in topics)
+        settling = self._assigned is None or now < self._assigned + self._settle
+        return Reading(
+            self._clock,
+            self._clock - self.taken_off,
+            all(topic.caught_up for topic in topics),
+            behind,
+            blind,
+            settling,
+            self._followed and not (behind or blind or settling),
+        )
+
+    def _look(self, topic: _Topic, now: int) -> None:
+        last = self._last_heard(topic)
+        if last is not None and now - last > self._blind_after:
+            self._blind(topic, last)
+        if topic.previous is None or topic.latest is None or not topic.caught_up:
+            return
+        topic.followed = True
+        topic.wall = max(topic.wall, topic.previous)
+        # The first answer after a gap may have been asked for before it: the second one counts.
+        if topic.blind_since is not None and topic.heard_again is not None and topic.previous >= topic.heard_again:
+            until = topic.latest + self._settle
+            self._deaf.append((topic.blind_since, until))
+            self._blind_until = max(self._blind_until, until)
+            topic.blind_since = topic.heard_again = None
+
+    def _last_heard(self, topic: _Topic) -> int | None:
+        return self._assigned if topic.latest is None else topic.latest
+
+    @staticmethod
+    def _blind(topic: _Topic, since: int) -> None:
+        if topic.blind_since is None:
+            topic.blind_since = since
+        topic.heard_again = None
+
+    def _move(self, to: int) -> None:
+        """Move the clock, and take off the part of the way in which we could not hear."""
+        at = self._clock
+        if to <= at:
+            return
+        self._clock = to
+        if at == 0:
+            # The very first reading: there is no span yet that anybody could have been patient with.
+            return
+        deaf = [*self._deaf, *((t.blind_since, _OPEN_END) for t in self._topics.values() if t.blind_since is not None)]
+        for since, until in sorted(deaf):
+            lost = min(until, to) - max(since, at)
+            if lost > 0:
+                self.taken_off += lost
+                at = min(until, to)
+        self._deaf = [interval for interval in self._deaf if interval[1] > to]

@@ -1,0 +1,75 @@
+"""When a span is due: its deadlines as functions of state and terms (DESIGN: deadlines).
+
+*Soft* deadlines run on patience (time in which we could not hear does not count), *hard* ones on the partition clock.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from finalizer.core.causes import Cause
+from finalizer.core.model import Lifecycle, Moment, State
+from finalizer.core.terms import Terms
+
+NEVER = 2**63 - 1
+
+
+class Deadline(NamedTuple):
+    """The moment at which a span is due, and why it would be closed then. `cause` None: `missing_start`."""
+
+    at: int
+    cause: Cause | None
+
+
+def soft_deadline(state: State, terms: Terms) -> Deadline:
+    """The deadline on patience: what the span owes us next."""
+    if state.start_at is None:
+        return Deadline(state.opened + terms.orphan_grace, None)
+    told = state.told
+    beat = terms.heartbeat
+    if told.lifecycle is not None and told.lifecycle[2] != Lifecycle.FOREGROUND:
+        due = Deadline(max(told.paused, state.heard) + terms.background_grace, Cause.BACKGROUNDED)
+    elif state.beats or state.interval or beat.required:
+        lease = (state.interval or beat.interval) * beat.misses
+        lease = min(max(lease, beat.min), beat.max) + beat.allowance
+        if state.beats:
+            due = Deadline(state.heard + lease, Cause.HEARTBEAT_LOST)
+        else:
+            due = Deadline(max(state.heard + lease, state.opened + terms.start_grace), Cause.NO_HEARTBEAT)
+    else:
+        due = Deadline(state.heard + terms.silence, Cause.TIMEOUT)
+    if terms.progress_timeout is not None and told.progress is not None:
+        stalled = told.progressed + terms.progress_timeout
+        if stalled < due.at:
+            return Deadline(stalled, Cause.STALLED)
+    return due
+
+
+def hard_deadline(state: State, terms: Terms) -> Deadline:
+    """The deadline on the partition clock: the backstop, and the session's end."""
+    if state.start_at is None:
+        return Deadline(NEVER, None)
+    cap = terms.max_duration
+    at = state.first.heard_at + (min(state.timeout, cap) if state.timeout else cap)
+    session = state.told.session_expires_at
+    if session and session < at:
+        return Deadline(session, Cause.SESSION_EXPIRED)
+    return Deadline(at, Cause.TIMEOUT)
+
+
+def passed(state: State, terms: Terms, now: Moment) -> Deadline | None:
+    """The deadline that has passed, in heard time, or None. Where both have, the one passed longer ago."""
+    soft, hard = soft_deadline(state, terms), hard_deadline(state, terms)
+    soft_over, hard_over = now.patience - soft.at, now.clock - hard.at
+    if soft_over < 0 and hard_over < 0:
+        return None
+    if hard_over >= soft_over:
+        return hard
+    return Deadline(soft.at + now.clock - now.patience, soft.cause)
+
+
+def wake_at(state: State, terms: Terms, now: Moment) -> int:
+    """Clock time at which to look at the span next: never later than its deadline, since patience never runs ahead."""
+    soft = soft_deadline(state, terms).at + now.clock - now.patience
+    hard = hard_deadline(state, terms).at
+    return soft if soft < hard else hard

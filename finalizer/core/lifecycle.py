@@ -1,0 +1,260 @@
+"""One step of one span: look up the law, do the act, say the effects. Pure.
+
+`hear` is called for each piece of evidence, `wake` when the timer says that a span may be due.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from finalizer.core import effects
+from finalizer.core.causes import FACTS, Cause, StatusCode
+from finalizer.core.due import Deadline, passed, wake_at
+from finalizer.core.effects import BeyondMemory, DeadLetter, Effects, Emit, Late, LetterKind
+from finalizer.core.fold import first_state, fold, join_layers, merge_layers
+from finalizer.core.law import LAW, Act, Happened
+from finalizer.core.model import Closed, End, Evidence, Final, Kind, Layer, Moment, Phase, SpanKey, State, Status
+from finalizer.core.terms import LateEnd, Terms
+
+_END, _HEARTBEAT = Kind.END, Kind.HEARTBEAT
+_OPEN, _PRESUMED, _FINISHED = Phase.OPEN, Phase.PRESUMED, Phase.FINISHED
+_FOLD, _SEAL, _KEEP, _REVISE = Act.FOLD, Act.SEAL, Act.KEEP, Act.REVISE
+_UNSET = Status(StatusCode.UNSET)
+_complete = msgspec.structs.force_setattr
+"""Completes a state that was folded just now. Nobody else knows it yet, so it may still change; a copy costs ten times
+as much."""
+
+
+def hear(state: State | None, evidence: Evidence, terms: Terms, now: Moment) -> tuple[State | None, Effects]:
+    """The state after a piece of evidence, and what follows from it.
+
+    `state` None is phase UNSEEN; the answer is None if nothing is to be kept. `terms` are those of the folded state.
+    """
+    if state is None:
+        if evidence.start_at is None and evidence.at < now.horizon:
+            return None, (BeyondMemory(),)
+        phase, folded = Phase.UNSEEN, first_state(evidence, terms, now)
+    else:
+        phase = state.phase
+        folded = fold(state, evidence, terms, now)
+    target, act = LAW[phase][_happened(state, folded, evidence)]
+    if act is _FOLD:
+        return _opened(state, folded, evidence, terms, now), effects.NONE
+    if act is _SEAL:
+        return _seal(state, folded, evidence, now)
+    if act is _KEEP:
+        return folded, (Late(evidence.kind),)
+    if act is _REVISE and state is not None:
+        return _revise(state, folded, evidence, terms)
+    assert act is Act.ABSORB and state is not None and target is phase
+    return state, effects.NONE
+
+
+def wake(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State, Effects]:
+    """The state after a look at its deadlines: presumed closed if one has passed, else with its next wake-up."""
+    phase, act = LAW[state.phase][Happened.DUE]
+    if act is not Act.PRESUME:
+        return state, effects.NONE
+    deadline = passed(state, terms, now)
+    if deadline is None:
+        return _moved(state, _OPEN, wake_at(state, terms, now)), effects.NONE
+    return presume(key, state, deadline, now, phase=phase)
+
+
+def presume(
+    key: SpanKey, state: State, deadline: Deadline, now: Moment, *, phase: Phase = Phase.PRESUMED
+) -> tuple[State, Effects]:
+    """Close a span by inference: its end is its last evidence, never now."""
+    cause = deadline.cause
+    told = state.told
+    status, reason = _UNSET, LetterKind.MISSING_START.value
+    if cause is not None:
+        facts = FACTS[cause]
+        status, reason = Status(facts.status), facts.reason_word
+        if told.status is not None:
+            status = Status(StatusCode(told.status[2]), told.status[3])
+    end_at = state.last_seen if state.start_at is None else max(state.last_seen, state.start_at)
+    closed = Closed(
+        cause,
+        end_at,
+        status,
+        reason,
+        0 if cause is None else 1,
+        now.clock,
+        state.last_seen,
+        state.seq,
+        None if told.progress is None else told.progress[2],
+        deadline.at,
+        state.last,
+    )
+    state = _closed(state, phase, closed, state.layers)
+    return state, presumed_effects(key, state)
+
+
+def presumed_effects(key: SpanKey, state: State) -> Effects:
+    """What follows from a presumed close: a pure function of the closed state, so that a repeat is the same."""
+    final = _final(key, state)
+    if final.closed.cause is None:
+        return (DeadLetter(final, LetterKind.MISSING_START),)
+    return (Emit(final),)
+
+
+def armed(state: State, at: int) -> State:
+    """The state with the time at which the timer looks at it next: derived, so a restored state has none."""
+    return _moved(state, state.phase, at)
+
+
+def layers_with(state: State, evidence: Evidence) -> tuple[Layer, ...]:
+    """The layers that `evidence` would leave the state with: what rules look at."""
+    return state.layers if evidence.body is None else join_layers(state.layers, evidence, evidence.body)
+
+
+def weight(state: State) -> int:
+    """Bytes that remembering the whole state takes, roughly: what it holds, and what holding it costs."""
+    return 600 + sum(len(layer.body.data) for layer in (*state.layers, *state.late_layers))
+
+
+def _happened(state: State | None, folded: State, evidence: Evidence) -> Happened:
+    if folded.end is not None and (evidence.end is not None or state is None or state.start_at is None):
+        if folded.start_at is not None:
+            return Happened.END
+        if evidence.end is not None:
+            return Happened.ORPHAN_END
+    if folded.start_at is not None and (state is None or state.start_at is None):
+        return Happened.START
+    return Happened.ALIVE
+
+
+def _opened(state: State | None, folded: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
+    """An open span, with its wake-up moved only if its deadline may have come nearer."""
+    if state is not None and state.phase is _OPEN:
+        if evidence.kind is _HEARTBEAT and state.beats and _only_later(state, folded):
+            return folded
+        at = wake_at(folded, terms, now)
+        if at < folded.wake_at:
+            _complete(folded, "wake_at", at)
+        return folded
+    _complete(folded, "phase", _OPEN)
+    _complete(folded, "wake_at", wake_at(folded, terms, now))
+    return folded
+
+
+def _only_later(state: State, folded: State) -> bool:
+    """True if nothing changed that can bring a deadline nearer: beating alone only moves it away."""
+    return (
+        state.start_at == folded.start_at
+        and state.told is folded.told
+        and state.interval == folded.interval
+        and state.timeout == folded.timeout
+        and state.rule == folded.rule
+        and state.policy == folded.policy
+    )
+
+
+def _seal(state: State | None, folded: State, evidence: Evidence, now: Moment) -> tuple[State, Effects]:
+    assert folded.start_at is not None and folded.end is not None
+    unknown = state is None and evidence.at < now.horizon
+    had_letter = folded.closed is not None
+    _complete(folded, "phase", _FINISHED)
+    _complete(folded, "closed", _reported(folded, folded.end, 1, history_unknown=unknown))
+    _complete(folded, "wake_at", 0)
+    return folded, (Emit(_final(evidence.key, folded), resolves=had_letter),)
+
+
+def _revise(state: State, folded: State, evidence: Evidence, terms: Terms) -> tuple[State, Effects]:
+    """An end after a close: the next revision if it counts, as far as the terms and our memory allow."""
+    end, closed = folded.end, state.closed
+    assert end is not None and closed is not None
+    if not _counts(state, closed, end):
+        return (folded, (Late(evidence.kind),)) if state.phase is _PRESUMED else (state, effects.NONE)
+    presumed = closed.cause is not None and not FACTS[closed.cause].reported
+    late = (Late(evidence.kind, overturned=presumed),) if closed.cause is not None else effects.NONE
+    forgotten = folded.start_at is None
+    layers = merge_layers(folded.layers, folded.late_layers)
+    revised = _closed(folded, _FINISHED, _reported(folded, end, closed.revision + 1), layers)
+    final = _final(evidence.key, revised)
+    if closed.cause is not None and (terms.late_end is not LateEnd.REVISE or forgotten):
+        kept = _closed(folded, _FINISHED, closed, layers)
+        if terms.late_end is LateEnd.DROP:
+            return kept, late
+        return kept, (*late, DeadLetter(final, LetterKind.LATE_END))
+    had_letter = closed.cause is None or FACTS[closed.cause].incomplete
+    return revised, (*late, Emit(final, overturned=presumed, resolves=had_letter))
+
+
+def _counts(state: State, closed: Closed, end: End) -> bool:
+    if state.phase is _FINISHED:
+        return state.end is None or end.order[:3] > state.end.order[:3]
+    if closed.cause is None or end.cause in (Cause.COMPLETED, Cause.PARTIAL):
+        return True
+    return end.at > closed.end_at
+
+
+def _reported(state: State, end: End, revision: int, *, history_unknown: bool = False) -> Closed:
+    facts, told = FACTS[end.cause], state.told
+    status = end.status
+    if status is None or status.code is StatusCode.UNSET:
+        status = Status(facts.status)
+        if told.status is not None:
+            status = Status(StatusCode(told.status[2]), told.status[3])
+    return Closed(
+        end.cause,
+        end.at if state.start_at is None or end.at > state.start_at else state.start_at,
+        status,
+        end.reason or facts.reason_word,
+        revision,
+        state.last.heard_at,
+        state.last_seen,
+        state.seq,
+        None if told.progress is None else told.progress[2],
+        0,
+        state.last,
+        history_unknown,
+    )
+
+
+def _final(key: SpanKey, state: State) -> Final:
+    assert state.closed is not None
+    return Final(key, state.start_at, state.closed, state.rule, state.policy, state.layers, state.first, state.start)
+
+
+def _moved(state: State, phase: Phase, at: int) -> State:
+    """The state with the time at which the timer looks at it next. A dead letter without a start stays known."""
+    return _copy(state, phase, closed=state.closed, layers=state.layers, late_layers=state.late_layers, at=at)
+
+
+def _closed(state: State, phase: Phase, closed: Closed, layers: tuple[Layer, ...]) -> State:
+    return _copy(state, phase, closed=closed, layers=layers, late_layers=(), at=0)
+
+
+def _copy(
+    state: State,
+    phase: Phase,
+    *,
+    closed: Closed | None,
+    layers: tuple[Layer, ...],
+    late_layers: tuple[Layer, ...],
+    at: int,
+) -> State:
+    return State(
+        phase,
+        state.rule,
+        state.policy,
+        state.start_at,
+        state.last_seen,
+        state.seq,
+        state.first,
+        state.last,
+        state.start,
+        state.opened,
+        state.heard,
+        state.beats,
+        state.interval,
+        state.timeout,
+        layers,
+        state.told,
+        state.end,
+        closed,
+        late_layers,
+        at,
+    )

@@ -1,0 +1,27 @@
+"""All the spans of one partition: open and remembered states, deadline windows, and the memory of finished ones."""
+
+from __future__ import annotations
+
+from finalizer.core.deadlines import DeadlineWindows
+from finalizer.core.model import SpanKey, State
+from finalizer.core.remembered import Remembered
+
+
+class Spans:
+    """Owned by one partition; only its road changes it, and a failed decision is undone from the states it touched."""
+
+    def __init__(self, memory: Remembered) -> None:
+        self.states: dict[SpanKey, State] = {}
+        """Open spans, and closed ones that are remembered whole."""
+        self.windows = DeadlineWindows()
+        self.memory = memory
+        self.open = 0
+        """How many of `states` are open."""
+
+    def restore(self, touched: dict[SpanKey, State | None]) -> None:
+        """Put back the states as they were before a decision that failed."""
+        for key, state in touched.items():
+            if state is None:
+                self.states.pop(key, None)
+            else:
+                self.states[key] = state
