@@ -1,0 +1,96 @@
+"""Bodies: the bytes of a record, kept as they came, and read again when a span is described.
+
+An open span is kept for hours and described once, so its bytes are kept, not its parsed form: they are smaller, they
+are what the changelog stores, and their order is total. `body_of` gives a stored body its format back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import msgspec
+
+from finalizer.codecs.description import Description, Link, SpanEvent, includes
+from finalizer.codecs.ids import parent_id
+from finalizer.codecs.native_event import NativeEvent, kind_number, parse
+from finalizer.codecs.values import Value, present
+from finalizer.core.model import Body
+
+
+class NativeBody(msgspec.Struct, frozen=True, gc=False):
+    """The body of a native record that `NativeDecoder` has accepted."""
+
+    FORMAT: ClassVar[int] = 1
+
+    data: bytes
+
+    @property
+    def format(self) -> int:
+        return self.FORMAT
+
+    def covers(self, older: Body, /) -> bool:
+        """True if every name that `older` gives a value to has one here too. Other formats are never covered."""
+        if not isinstance(older, NativeBody):
+            return False
+        if b'"name"' in older.data and b'"name"' not in self.data:
+            return False  # a heartbeat never covers its start: seen without parsing both
+        return _covers(parse(self.data), parse(older.data))
+
+    def describe(self) -> Description:
+        """What this record says of its span."""
+        event = parse(self.data)
+        return Description(
+            event.name,
+            kind_number(event.span_kind),
+            event.span_type,
+            parent_id(event.parent_span_id),
+            event.session_id,
+            event.op_id,
+            event.trace_state or "",
+            present(event.resource),
+            present(event.attributes),
+            _links(event) if event.links else (),
+            _events(event) if event.events else (),
+        )
+
+
+def _covers(newer: NativeEvent[Value], older: NativeEvent[Value]) -> bool:
+    return bool(
+        (newer.name or not older.name)
+        and (newer.span_type or not older.span_type)
+        and (newer.session_id or not older.session_id)
+        and (newer.op_id or not older.op_id)
+        and (newer.trace_state or not older.trace_state)
+        and (not older.span_kind or kind_number(newer.span_kind))
+        and (not older.parent_span_id or parent_id(newer.parent_span_id))
+        and (not older.attributes or present(older.attributes).keys() <= present(newer.attributes).keys())
+        and (not older.resource or present(older.resource).keys() <= present(newer.resource).keys())
+        and (not older.links or includes(_links(newer), _links(older)))
+        and (not older.events or includes(_events(newer), _events(older)))
+    )
+
+
+def _links(event: NativeEvent[Value]) -> list[Link]:
+    return [
+        Link(link.trace_id.lower(), link.span_id.lower(), present(link.attributes), link.trace_state or "")
+        for link in event.links or ()
+    ]
+
+
+def _events(event: NativeEvent[Value]) -> list[SpanEvent]:
+    return [
+        SpanEvent(happened.time_unix_nano, happened.name, present(happened.attributes))
+        for happened in event.events or ()
+    ]
+
+
+_FORMATS: dict[int, Callable[[bytes], NativeBody]] = {NativeBody.FORMAT: NativeBody}
+
+
+def body_of(number: int, data: bytes) -> Body:
+    """The body that was stored as (format, data). Raises `ValueError` for a format that this release does not know."""
+    form = _FORMATS.get(number)
+    if form is None:
+        raise ValueError(f"a body of format {number}; this release knows {sorted(_FORMATS)}")
+    return form(data)

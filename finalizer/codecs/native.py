@@ -1,0 +1,177 @@
+"""Native JSON to evidence: what each field of an event means (DESIGN: formats in).
+
+Required: `type`, `trace_id`, `span_id`, `time_unix_nano`, and `name` on a start, `state` on a lifecycle record; every
+other field is optional, a null is as good as absent, unknown fields are ignored. `name`, `kind`, `span_type`,
+`parent_span_id`, `resource`, `attributes`, `session_id`, `op_id`, `trace_state`, `links` and `events` describe the span
+on any record that has them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from finalizer.codecs.body import NativeBody
+from finalizer.codecs.errors import Reason, Unusable, one_line
+from finalizer.codecs.ids import NO_SPAN, NO_TRACE, parent_id, span_key
+from finalizer.codecs.native_event import (
+    MAX_RECORD_DEPTH,
+    NativeEvent,
+    NativeStatus,
+    check_depth,
+    parse,
+    read_plain,
+)
+from finalizer.codecs.times import nanoseconds, optional_moment
+from finalizer.codecs.values import Value
+from finalizer.core.causes import Cause, StatusCode
+from finalizer.core.model import Coordinates, End, Evidence, Kind, Lifecycle, Status
+
+MAX_MESSAGE: Final = 4096
+"""Characters kept of a status message: it is held, and stored, with every open span."""
+MAX_REASON: Final = 64
+"""Characters kept of the client's own word for an end."""
+
+_KINDS: Final[dict[str | None, Kind]] = {
+    "start": Kind.START,
+    "heartbeat": Kind.HEARTBEAT,
+    "lifecycle": Kind.LIFECYCLE,
+    "end": Kind.END,
+}
+_CAUSES: Final = {
+    "partial": Cause.PARTIAL,
+    "abandoned": Cause.ABANDONED,
+    "restarted": Cause.RESTARTED,
+}
+_STATES: Final = {
+    "foreground": Lifecycle.FOREGROUND,
+    "background": Lifecycle.BACKGROUND,
+    "terminate": Lifecycle.TERMINATE,
+}
+_CODES: Final[dict[int | str | None, StatusCode]] = {
+    None: StatusCode.UNSET,
+    **{
+        spelling: code
+        for code in StatusCode
+        for spelling in (int(code), code.name.lower(), code.name, code.name.capitalize(), f"STATUS_CODE_{code.name}")
+    },
+}
+_SET: Final = (None, Status(StatusCode.OK), Status(StatusCode.ERROR))
+_ARRAY: Final = ord("[")
+_START, _END, _LIFECYCLE = Kind.START, Kind.END, Kind.LIFECYCLE
+_COMPLETED = Cause.COMPLETED
+
+
+class NativeDecoder:
+    """Decodes native events. `kind` stands in for a missing `type`, on topics that carry one kind only."""
+
+    def __init__(self, *, kind: Kind | None = None) -> None:
+        self._kinds = _KINDS if kind is None else {**_KINDS, None: kind}
+
+    def decode(self, value: bytes | None, source: Coordinates) -> Evidence:
+        """The evidence in one record. Raises `Unusable`, and nothing else.
+
+        `at` is the event time, for a start also its `start_at`; heartbeats, lifecycle records and ends may tell the
+        start in `start_time_unix_nano`. A record that describes nothing has neither body nor subject.
+        """
+        try:
+            event = read_plain(value)  # type: ignore[arg-type]  # None is refused below, with all the others
+            key = bytes.fromhex(event.trace_id + event.span_id)  # type: ignore[operator]
+        except (ValueError, TypeError, RecursionError):
+            event = parse(value)
+            key = span_key(event.trace_id, event.span_id)
+        if len(key) != 24 or event.trace_id == NO_TRACE or event.span_id == NO_SPAN:
+            span_key(event.trace_id, event.span_id)
+        kind = self._kinds.get(event.type)
+        if kind is None:
+            raise _no_kind(event.type)
+        at = event.time_unix_nano
+        if at is None:
+            raise Unusable(Reason.MISSING_FIELD, "time_unix_nano is missing")
+        start_at = None
+        if kind is _START:
+            if not event.name:
+                raise Unusable(Reason.MISSING_FIELD, "a start has no name")
+            start_at = at
+        elif event.start_time_unix_nano:
+            start_at = optional_moment(event.start_time_unix_nano, "start_time_unix_nano")
+        body = subject = None
+        if (
+            event.name
+            or event.attributes
+            or event.resource
+            or event.span_type
+            or event.session_id
+            or event.op_id
+            or event.span_kind
+            or event.parent_span_id
+            or event.trace_state
+            or event.links
+            or event.events
+        ):
+            assert value is not None
+            if _ARRAY in value or value.count(b"{") > MAX_RECORD_DEPTH:  # `in` costs a tenth of `count`
+                check_depth(value)
+            if event.parent_span_id or event.links:
+                _check_ids(event)
+            body, subject = NativeBody(value), event
+        status = None
+        if event.status is not None:
+            status = _status(event.status)
+        return Evidence(
+            kind,
+            key,
+            at,
+            source,
+            -1 if event.seq is None else event.seq,
+            start_at,
+            body,
+            subject,
+            _end(event, at, status) if kind is _END else None,
+            None if kind is _END else status,
+            event.progress,
+            nanoseconds(event.heartbeat_interval_ms) if event.heartbeat_interval_ms else 0,
+            nanoseconds(event.timeout_ms) if event.timeout_ms else 0,
+            optional_moment(event.session_expires_unix_nano, "session_expires_unix_nano"),
+            _lifecycle(event) if kind is _LIFECYCLE else None,
+        )
+
+
+def _no_kind(word: str | None) -> Unusable:
+    if word is None:
+        return Unusable(Reason.MISSING_FIELD, "type is missing")
+    return Unusable(Reason.UNKNOWN_KIND, "instance heartbeats are not available yet")
+
+
+def _check_ids(event: NativeEvent[Value]) -> None:
+    """Refuse now what could not be described later. Raises `Unusable`: bad_id, zero_id."""
+    parent_id(event.parent_span_id)
+    for link in event.links or ():
+        try:
+            span_key(link.trace_id, link.span_id)
+        except Unusable as error:
+            raise Unusable(error.reason, f"in links: {error.detail}") from None
+
+
+def _end(event: NativeEvent[Value], at: int, status: Status | None) -> End:
+    """The end that the record reports. A `reason` that names no cause is the client's own word for a completed span."""
+    reason = event.reason
+    if not reason:
+        return End(_COMPLETED, at, status)
+    cause = _CAUSES.get(reason)
+    if cause is not None:
+        return End(cause, at, status)
+    return End(_COMPLETED, at, status, one_line(reason[:MAX_REASON]))
+
+
+def _status(status: NativeStatus) -> Status | None:
+    """The status that is set; None for unset, which sets nothing, whatever its message."""
+    code = _CODES[status.code]
+    if not status.message or not code:
+        return _SET[code]
+    return Status(code, status.message[:MAX_MESSAGE])
+
+
+def _lifecycle(event: NativeEvent[Value]) -> Lifecycle:
+    if event.state is None:
+        raise Unusable(Reason.MISSING_FIELD, "a lifecycle record has no state")
+    return _STATES[event.state]

@@ -1,0 +1,79 @@
+"""A final as OTLP in protobuf, serialized deterministically. Needs the extra `otlp` (opentelemetry-proto)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+
+from finalizer.codecs.description import Description
+from finalizer.codecs.values import Attributes, Value, present
+from finalizer.codecs.verdict import span_attributes
+from finalizer.core import model
+
+
+def request(final: model.Final, description: Description) -> bytes:
+    """An `ExportTraceServiceRequest` of this one span."""
+    scope = InstrumentationScope(name=description.scope_name)
+    spans = ScopeSpans(scope=scope, spans=[_span(final, description)])
+    resource = Resource(attributes=_attributes(description.resource))
+    message = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[spans])])
+    return message.SerializeToString(deterministic=True)
+
+
+def _span(final: model.Final, description: Description) -> Span:
+    closed, start_at = final.closed, final.start_at
+    assert start_at is not None
+    code, message = closed.status
+    return Span(
+        trace_id=final.key[:16],
+        span_id=final.key[16:],
+        trace_state=description.trace_state,
+        parent_span_id=bytes.fromhex(description.parent_span_id),
+        name=description.name or "",
+        kind=cast("Span.SpanKind.ValueType", description.span_kind),
+        start_time_unix_nano=start_at,
+        end_time_unix_nano=max(closed.end_at, start_at),
+        attributes=_attributes(span_attributes(final, description)),
+        dropped_attributes_count=description.dropped_attributes,
+        events=[
+            Span.Event(time_unix_nano=event.at, name=event.name, attributes=_attributes(event.attributes))
+            for event in description.events
+        ],
+        dropped_events_count=description.dropped_events,
+        links=[
+            Span.Link(
+                trace_id=bytes.fromhex(link.trace_id),
+                span_id=bytes.fromhex(link.span_id),
+                trace_state=link.trace_state,
+                attributes=_attributes(link.attributes),
+            )
+            for link in description.links
+        ],
+        dropped_links_count=description.dropped_links,
+        status=Status(code=cast("Status.StatusCode.ValueType", int(code)), message=message),
+    )
+
+
+def _attributes(attributes: Attributes) -> Iterable[KeyValue]:
+    return [KeyValue(key=name, value=_any_value(attributes[name])) for name in sorted(attributes)]
+
+
+def _any_value(value: Value) -> AnyValue:
+    if isinstance(value, str):
+        return AnyValue(string_value=value)
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
+    if isinstance(value, int):
+        return AnyValue(int_value=value)
+    if isinstance(value, float):
+        return AnyValue(double_value=value)
+    if isinstance(value, list):
+        return AnyValue(array_value=ArrayValue(values=[_any_value(item) for item in value]))
+    if value is None:
+        return AnyValue()
+    return AnyValue(kvlist_value=KeyValueList(values=_attributes(present(value))))

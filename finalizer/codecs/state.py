@@ -1,0 +1,257 @@
+"""The changelog: what of a partition's state survives the worker, as compacted records.
+
+A span has two values. *Whole* (everything; written at birth and when anything but its beat changed) and *hot* (last
+heard, last seen, sequence number: at most 40 bytes; written when it merely beat). A hot value is laid over the whole
+one that stands before it in the log; one without is of a span that was rewritten later, and is passed over.
+
+Every value begins with the format version. A release reads the version before its own, too.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from finalizer.codecs.body import body_of
+from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, End, Layer, Phase, SpanKey, State, Told
+
+VERSION = 1
+WATERMARK_KEY = b"w"
+_WHOLE, _HOT, _BLOCK = b"s", b"h", b"f"
+_UNSENT = 1
+_HEAD = struct.Struct(">BB")
+_BEAT = struct.Struct(">BBqqqqi")
+_BLOCK_KEY = struct.Struct(">qq")
+_SEQ_LIMIT = 2**31
+
+_encode = msgspec.msgpack.Encoder().encode
+_StoredLayer = tuple[int, int, int, bytes]
+_Stored = tuple[
+    int,  # phase
+    str,  # rule
+    str,  # policy
+    int | None,  # start_at
+    int,  # last_seen
+    int,  # seq
+    Coordinates,  # first
+    Coordinates | None,  # last, None where it is the first
+    Coordinates | bool,  # start: False unknown, True the first
+    int,  # opened
+    int,  # heard
+    bool,  # beats
+    int,  # interval
+    int,  # timeout
+    list[_StoredLayer],
+    Told | None,
+    End | None,
+    Closed | None,
+    list[_StoredLayer],  # late layers
+]
+_decode = msgspec.msgpack.Decoder(type=_Stored).decode
+
+
+class FormatError(ValueError):
+    """A changelog record that this release cannot read: a newer format, or not ours."""
+
+
+class Watermark(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restored state is complete up to, and what it was made with."""
+
+    offsets: dict[str, int]
+    """Input topic -> offset of the last record whose effects are in the state; -1: none yet."""
+    delivery: str
+    partitions: int
+    clock: int
+    taken_off: int
+    horizon: int
+    policy: str
+
+
+class Whole(NamedTuple):
+    """A changelog record of a whole state; `unsent`: its final was decided and may not be on the output topic."""
+
+    key: SpanKey
+    state: State
+    unsent: bool
+
+
+class Beat(NamedTuple):
+    """A changelog record of a hot value."""
+
+    key: SpanKey
+    last_seen: int
+    heard: int
+    last: Coordinates
+    seq: int
+
+
+class Gone(NamedTuple):
+    """The tombstone of a span."""
+
+    key: SpanKey
+
+
+class Block(NamedTuple):
+    """Packed fingerprints of spans that finished; `data` None: the memory window is over."""
+
+    window: int
+    number: int
+    data: bytes | None
+
+
+Entry = Watermark | Whole | Beat | Gone | Block | None
+
+
+class StateCodec:
+    """Writes and reads changelog records of one partition. `topics` are the inputs, in a fixed order."""
+
+    def __init__(self, topics: Sequence[str], partition: int) -> None:
+        self._topics = tuple(sorted(topics))
+        self._index = {topic: number for number, topic in enumerate(self._topics)}
+        self._partition = partition
+        self._names: dict[str, str] = {}
+
+    def span(
+        self, key: SpanKey, before: State | None, after: State | None, *, unsent: bool = False
+    ) -> list[tuple[bytes, bytes | None]]:
+        """The records that take the changelog from `before` (None: not in it) to `after` (None: gone)."""
+        if after is None:
+            if before is None:
+                return []
+            gone: list[tuple[bytes, bytes | None]] = [(_WHOLE + key, None)]
+            if before.last is not before.first:
+                gone.append((_HOT + key, None))
+            return gone
+        if before is not None and not unsent and after.phase is Phase.OPEN and _only_beat(before, after):
+            beat = self._beat(after)
+            if beat is not None:
+                return [(_HOT + key, beat)]
+        return [(_WHOLE + key, _HEAD.pack(VERSION, _UNSENT if unsent else 0) + _encode(_stored(after)))]
+
+    def watermark(self, watermark: Watermark) -> tuple[bytes, bytes]:
+        return WATERMARK_KEY, bytes((VERSION, 0)) + _encode(watermark)
+
+    def block(self, window: int, number: int, data: bytes | None) -> tuple[bytes, bytes | None]:
+        key = _BLOCK + _BLOCK_KEY.pack(window, number)
+        return key, None if data is None else bytes((VERSION, 0)) + data
+
+    def read(self, key: bytes | None, value: bytes | None) -> Entry:
+        """One record of the changelog; None for one that says nothing. Raises `FormatError`."""
+        if not key:
+            raise FormatError("a record without a key")
+        tag, rest = key[:1], key[1:]
+        if value is not None and (not value or value[0] != VERSION):
+            found = value[0] if value else "nothing"
+            raise FormatError(f"format {found}, this release reads {VERSION}")
+        try:
+            if tag == _WHOLE:
+                return Gone(rest) if value is None else self._whole(rest, value)
+            if tag == _HOT:
+                return None if value is None else self._hot(rest, value)
+            if tag == _BLOCK:
+                window, number = _BLOCK_KEY.unpack(rest)
+                return Block(window, number, None if value is None else value[2:])
+            if tag == WATERMARK_KEY:
+                return None if value is None else msgspec.msgpack.decode(value[2:], type=Watermark)
+        except (msgspec.DecodeError, msgspec.ValidationError, struct.error, ValueError, IndexError) as error:
+            raise FormatError(f"a record that cannot be read: {error}") from error
+        raise FormatError(f"an unknown kind of record: {tag!r}")
+
+    def _beat(self, state: State) -> bytes | None:
+        last = state.last
+        index = self._index.get(last.topic)
+        if index is None or last.partition != self._partition or state.seq >= _SEQ_LIMIT:
+            return None
+        return _BEAT.pack(VERSION, index, state.last_seen, state.heard, last.offset, last.heard_at, state.seq)
+
+    def _hot(self, key: SpanKey, value: bytes) -> Beat:
+        _, index, last_seen, heard, offset, heard_at, seq = _BEAT.unpack(value)
+        return Beat(key, last_seen, heard, Coordinates(self._topics[index], self._partition, offset, heard_at), seq)
+
+    def _whole(self, key: SpanKey, value: bytes) -> Whole:
+        stored = _decode(memoryview(value)[2:])
+        first, last, start = stored[6], stored[7], stored[8]
+        names = self._names
+        closed, told = stored[17], stored[15]
+        state = State(
+            _PHASES[stored[0]],
+            names.setdefault(stored[1], stored[1]),
+            names.setdefault(stored[2], stored[2]),
+            stored[3],
+            stored[4],
+            stored[5],
+            first,
+            first if last is None else last,
+            start if isinstance(start, Coordinates) else first if start else None,
+            stored[9],
+            stored[10],
+            stored[11],
+            stored[12],
+            stored[13],
+            _layers(stored[14]),
+            NOTHING_TOLD if told is None else told,
+            stored[16],
+            closed,
+            _layers(stored[18]),
+            0,
+        )
+        return Whole(key, state, bool(value[1] & _UNSENT))
+
+
+_PHASES = tuple(Phase)
+
+
+def laid_over(state: State, beat: Beat) -> State:
+    """The state with a later beat laid over it."""
+    return msgspec.structs.replace(
+        state, last_seen=beat.last_seen, heard=beat.heard, last=beat.last, seq=beat.seq, beats=True
+    )
+
+
+def _only_beat(before: State, after: State) -> bool:
+    return (
+        after.beats
+        and before.layers is after.layers
+        and before.told is after.told
+        and before.start_at == after.start_at
+        and before.start is after.start
+        and before.interval == after.interval
+        and before.timeout == after.timeout
+        and before.end is after.end
+        and before.closed is after.closed
+        and before.rule == after.rule
+        and before.policy == after.policy
+        and before.phase is after.phase
+    )
+
+
+def _stored(state: State) -> tuple[Any, ...]:
+    first, start = state.first, state.start
+    return (
+        int(state.phase),
+        state.rule,
+        state.policy,
+        state.start_at,
+        state.last_seen,
+        state.seq,
+        first,
+        None if state.last is first else state.last,
+        False if start is None else True if start is first else start,
+        state.opened,
+        state.heard,
+        state.beats,
+        state.interval,
+        state.timeout,
+        [(layer.at, layer.seq, layer.body.format, layer.body.data) for layer in state.layers],
+        None if state.told is NOTHING_TOLD else state.told,
+        state.end,
+        state.closed,
+        [(layer.at, layer.seq, layer.body.format, layer.body.data) for layer in state.late_layers],
+    )
+
+
+def _layers(stored: list[_StoredLayer]) -> tuple[Layer, ...]:
+    return tuple(Layer(at, seq, body_of(number, data)) for at, seq, number, data in stored)

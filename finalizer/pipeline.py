@@ -1,0 +1,315 @@
+"""THE ROAD: a frame of raw records -> evidence -> terms -> step -> effects. Knows no framework, no clock, no broker.
+
+`Road.hear` decides a frame, `Road.wake` what the timer found due. Both change only the partition's `Spans` and answer
+with a `Decision`: what to write, and what has changed. If deciding raises, the spans are as they were before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from finalizer.codecs import dead_letter, rejected
+from finalizer.codecs.description import describe
+from finalizer.codecs.errors import Reason, Unusable
+from finalizer.codecs.headers import final_headers
+from finalizer.core import lifecycle
+from finalizer.core.causes import FACTS, Cause
+from finalizer.core.effects import BeyondMemory, DeadLetter, Effects, Emit, Late
+from finalizer.core.lifecycle import hear
+from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey, State
+from finalizer.core.remembered import fits, remembered_state
+from finalizer.core.spans import Spans
+from finalizer.core.terms import Terms
+from finalizer.policy.schema import Include, Policy
+
+Header = tuple[str, bytes]
+_OPEN = Phase.OPEN
+_NOTHING_KNOWN = describe(())
+_KINDS = tuple(kind.name for kind in Kind)
+
+
+class Topic(IntEnum):
+    """Where an output goes."""
+
+    FINALIZED = 0
+    DLQ = 1
+    REJECTED = 2
+
+
+class Output(NamedTuple):
+    """One record to write. `timestamp` in milliseconds; None: the writer's time."""
+
+    topic: Topic
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+    timestamp: int | None = None
+
+
+class Record(Protocol):
+    """A raw record as a Kafka client hands it out; `timestamp` in milliseconds."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[Header]: ...
+
+
+Decode = Callable[[bytes | None, Coordinates], Evidence]
+EncodeFinal = Callable[[Final], bytes]
+
+
+class Encoding(NamedTuple):
+    """How finals are written: the encoder with its size limit, and its content type."""
+
+    encode: EncodeFinal
+    content_type: str
+
+
+class Decision:
+    """What one frame, or one look at the deadlines, brings about."""
+
+    __slots__ = ("changes", "deadlines", "finished", "forgotten_windows", "outputs", "tally")
+
+    def __init__(self) -> None:
+        self.outputs: list[Output] = []
+        self.changes: dict[SpanKey, tuple[State | None, State | None]] = {}
+        """Span key -> (state before, state after); None where there is none."""
+        self.finished: dict[int, list[tuple[SpanKey, End]]] = {}
+        """Memory window -> spans finished, of which only a fingerprint is kept."""
+        self.forgotten_windows: list[int] = []
+        """Memory windows that are over."""
+        self.deadlines: list[int] = []
+        """The deadlines (heard time, ns) of the spans that the timer closed."""
+        self.tally: Counter[tuple[str, ...]] = Counter()
+        """Metric name and label values -> count."""
+
+    def absorb(self, later: Decision) -> None:
+        """Take in what was decided right after this."""
+        self.outputs += later.outputs
+        for key, (before, after) in later.changes.items():
+            known = self.changes.get(key)
+            self.changes[key] = (before if known is None else known[0], after)
+        for window, entries in later.finished.items():
+            self.finished.setdefault(window, []).extend(entries)
+        self.forgotten_windows += later.forgotten_windows
+        self.deadlines += later.deadlines
+        self.tally.update(later.tally)
+
+    def __bool__(self) -> bool:
+        return bool(self.outputs or self.changes or self.finished or self.forgotten_windows)
+
+
+class Road:
+    """The road of one partition."""
+
+    def __init__(self, policy: Policy, spans: Spans, *, decoders: Mapping[str, Decode], encoding: Encoding) -> None:
+        self.policy = policy
+        self.spans = spans
+        self._decoders = decoders
+        self._terms_for = policy.terms_for
+        self._encoding = encoding
+        self._all_finals = policy.outputs.finalized.include is Include.ALL
+
+    def hear(self, records: Sequence[Record], now: Moment, *, floor: int = 0, ceiling: int = 2**63 - 1) -> Decision:
+        """Decide a frame of records of one topic. `floor` and `ceiling` (ns) bound the time each was heard at."""
+        decision, touched = Decision(), dict[SpanKey, State | None]()
+        heard = [0] * len(_KINDS)
+        one = self._one
+        try:
+            for record in records:
+                kind = one(record, now, min(max(record.timestamp * 1_000_000, floor), ceiling), decision, touched)
+                if kind is not None:
+                    heard[kind] += 1
+        except BaseException:
+            self.spans.restore(touched)
+            raise
+        for number, count in enumerate(heard):
+            if count:
+                decision.tally["evidence_total", records[0].topic, _KINDS[number]] = count
+        self._settle(decision, touched, now)
+        return decision
+
+    def _one(
+        self, record: Record, now: Moment, heard_at: int, decision: Decision, touched: dict[SpanKey, State | None]
+    ) -> Kind | None:
+        """Decide one record; tells what kind of evidence it held, if any."""
+        topic, spans = record.topic, self.spans
+        source = Coordinates(topic, record.partition, record.offset, heard_at)
+        try:
+            evidence = self._decoders[topic](record.value, source)
+        except Unusable as error:
+            self.reject(record, error, decision)
+            return None
+        key = evidence.key
+        state = spans.states.get(key)
+        touched.setdefault(key, state)
+        if state is None:
+            end = spans.memory.end_of(key)
+            if end is not None:
+                state = remembered_state(end)
+            terms = self._terms_for(evidence.subject or _NOTHING_KNOWN)
+        else:
+            terms = self._terms(state, evidence)
+        after, effects = hear(state, evidence, terms, now)
+        if effects:
+            self._carry_out(effects, record, decision)
+        if after is not None and after is not state:
+            spans.states[key] = after
+            if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
+                spans.windows.insert(key, after.wake_at)
+        return evidence.kind
+
+    def wake(self, now: Moment, *, limit: int) -> Decision:
+        """Look at no more than `limit` spans whose deadline window is over."""
+        decision, spans = Decision(), self.spans
+        touched: dict[SpanKey, State | None] = {}
+        for key in spans.windows.take(now.clock, limit):
+            state = spans.states.get(key)
+            if state is None or state.phase is not _OPEN or state.wake_at > now.clock:
+                continue
+            after, effects = lifecycle.wake(key, state, self.named(state), now)
+            spans.states[key] = after
+            if after.phase is _OPEN:
+                spans.windows.insert(key, after.wake_at)
+            else:
+                touched.setdefault(key, state)
+                if after.closed is not None:
+                    decision.deadlines.append(after.closed.deadline_at)
+                self._carry_out(effects, None, decision)
+        self._settle(decision, touched, now)
+        return decision
+
+    def forget(self, now: Moment, *, limit: int) -> Decision:
+        """Forget closed spans that are over remembering, or beyond the memory's bytes: no more than `limit` a time."""
+        decision, states = Decision(), self.spans.states
+        dropped = self.spans.memory.expire(now.clock, limit=limit)
+        for key in dropped.keys:
+            forgotten = states.get(key)
+            if forgotten is not None and forgotten.phase is not _OPEN:
+                del states[key]
+                decision.changes[key] = (forgotten, None)
+        decision.forgotten_windows = dropped.windows
+        return decision
+
+    def again(self, key: SpanKey, state: State, decision: Decision) -> None:
+        """Write once more, byte for byte, what the timer decided about a span before a crash."""
+        self._carry_out(lifecycle.presumed_effects(key, state), None, decision)
+
+    def reject(self, record: Record, error: Unusable, decision: Decision, *, exception: str = "Unusable") -> None:
+        """Write an unusable record to the rejected topic, byte for byte."""
+        headers = rejected.rejected_headers(
+            record.headers,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=error.reason,
+            detail=error.detail,
+            stage="decode" if exception == "Unusable" else "decide",
+            exception_class=exception,
+        )
+        decision.outputs.append(Output(Topic.REJECTED, record.key, record.value, headers, record.timestamp))
+        decision.tally["rejected_total", record.topic, error.reason.value] += 1
+
+    def _terms(self, state: State, evidence: Evidence) -> Terms:
+        if evidence.body is not None and self.policy.looks_at_bodies and state.phase is _OPEN:
+            return self._terms_for(describe(lifecycle.layers_with(state, evidence)))
+        return self.named(state)
+
+    def named(self, state: State) -> Terms:
+        """The terms of a state, found again if the policy has changed since they were found."""
+        policy = self.policy
+        if state.policy == policy.fingerprint:
+            return policy.named(state.rule)
+        return policy.terms_for(describe(state.layers))
+
+    def _carry_out(self, effects: Effects, record: Record | None, decision: Decision) -> None:
+        tally = decision.tally
+        for effect in effects:
+            if isinstance(effect, Emit):
+                self._emit(effect, decision)
+            elif isinstance(effect, Late):
+                tally["late_evidence_total", effect.kind.name] += 1
+            elif isinstance(effect, DeadLetter):
+                self._letter(effect.final, effect.kind.value, decision)
+            elif isinstance(effect, BeyondMemory) and record is not None:
+                detail = "older than the memory horizon, and without a start"
+                self.reject(record, Unusable(Reason.BEYOND_MEMORY, detail), decision)
+
+    def _emit(self, effect: Emit, decision: Decision) -> None:
+        final = effect.final
+        cause = final.closed.cause
+        assert cause is not None
+        facts = FACTS[cause]
+        if self._all_finals or not facts.reported or final.closed.revision > 1:
+            encode, content_type = self._encoding
+            decision.outputs.append(
+                Output(Topic.FINALIZED, _trace(final), encode(final), final_headers(final, content_type))
+            )
+        decision.tally["finals_total", cause.value, final.rule] += 1
+        if effect.overturned:
+            decision.tally["verdicts_overturned_total", final.rule] += 1
+        if facts.incomplete or effect.resolves:
+            self._letter(final, "resolved" if effect.resolves else "incomplete", decision)
+
+    def _letter(self, final: Final, kind: str, decision: Decision) -> None:
+        value, headers = dead_letter.encode(final, kind=kind), dead_letter.letter_headers(final, kind=kind)
+        decision.outputs.append(Output(Topic.DLQ, _trace(final), value, headers))
+        cause = final.closed.cause
+        decision.tally["dead_letters_total", kind if cause is None else cause.value] += 1
+
+    def _settle(self, decision: Decision, touched: dict[SpanKey, State | None], now: Moment) -> None:
+        """Move closed spans into memory, and note what has changed."""
+        spans = self.spans
+        states, memory = spans.states, spans.memory
+        for key, before in touched.items():
+            after: State | None = states.get(key)
+            if after is before:
+                continue
+            was_open = _is_open(before)
+            if before is not None and not was_open:
+                memory.release(key)
+            if after is None or after.phase is _OPEN:
+                spans.open += _is_open(after) - was_open
+            else:
+                spans.open -= was_open
+                if _plain(after):
+                    assert after.end is not None
+                    window = memory.finish(key, after.end, now.clock)
+                    decision.finished.setdefault(window, []).append((key, after.end))
+                    del states[key]
+                    after = None
+                else:
+                    states[key] = states.pop(key)  # what is open stays in front, the oldest first
+                    memory.keep(key, now.clock, lifecycle.weight(after))
+            if before is not None or after is not None:
+                decision.changes[key] = (before, after)
+
+
+def _is_open(state: State | None) -> bool:
+    return state is not None and state.phase is _OPEN
+
+
+def _plain(state: State) -> bool:
+    """True if a fingerprint is enough to remember it: completed, and never closed before."""
+    closed, end = state.closed, state.end
+    if closed is None or end is None:
+        return False
+    return closed.cause is Cause.COMPLETED and closed.revision == 1 and fits(end)
+
+
+def _trace(final: Final) -> bytes:
+    return final.key[:16].hex().encode()

@@ -1,0 +1,103 @@
+"""The Faust application: one agent over all inputs, one table behind it, frames in between."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+import faust
+from faust.types.auth import CredentialsT
+from yarl import URL
+
+from finalizer.shell import store
+from finalizer.shell.assignment import Assignment
+from finalizer.shell.frames import FrameSchema, FrameTransport
+from finalizer.shell.settings import Security, Settings, StartFrom
+from finalizer.shell.topics import Facts
+
+MAX_POLL_RECORDS = 4_000
+FETCH_BYTES = 4 * 1024 * 1024
+BUFFERED_FRAMES = 16
+COMMIT_SECONDS = 1.0
+
+
+class App(faust.App):
+    """A Faust app that knows its owner of partitions; the transport and the store look for it here."""
+
+    owner: Assignment
+    framed_topics: frozenset[str]
+
+    async def start_positions(self, tps: Any) -> Any:
+        return await self.owner.start_positions(tps)
+
+
+def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
+    """The app, not started. Its consumer is made known to the owner when it starts."""
+    app = App(
+        settings.app_id,
+        broker=[URL(f"kafka://{address.strip()}") for address in settings.broker.split(",")],
+        broker_credentials=_credentials(settings.security),
+        store="memory://",
+        datadir=Path(gettempdir()) / f"{settings.app_id}-faust",
+        Table=store.SpanTable,
+        topic_partitions=facts.partitions,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        recovery_consistency_check=False,
+        web_enabled=False,
+        stream_buffer_maxsize=BUFFERED_FRAMES,
+        stream_wait_empty=False,
+        broker_max_poll_records=MAX_POLL_RECORDS,
+        broker_commit_interval=COMMIT_SECONDS,
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=settings.session_timeout / 3,
+        broker_request_timeout=max(90.0, settings.session_timeout * 2),
+        consumer_max_fetch_size=FETCH_BYTES,
+        consumer_auto_offset_reset="latest" if settings.start_from is StartFrom.LATEST else "earliest",
+        consumer_group_instance_id=settings.instance_id,
+    )
+    app.owner = owner
+    app.framed_topics = frozenset({*settings.inputs, settings.changelog})
+    app.transport = FrameTransport(app.conf.broker_consumer, app)
+    app.Table("open_spans", partitions=facts.partitions, store=store.register())
+    source = app.topic(*settings.inputs, schema=FrameSchema(), partitions=facts.partitions)
+
+    async def frames(stream: Any) -> None:
+        async for event in stream.noack().events():
+            frame = event.value
+            partition = owner.partitions.get(frame.partition)
+            if partition is not None:
+                partition.accept(event, frame)
+
+    app.agent(source, name="frames")(frames)
+
+    async def revoked(*_: Any, **__: Any) -> None:
+        await owner.revoked()
+
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    return app
+
+
+def _credentials(security: Security) -> CredentialsT | ssl.SSLContext | None:
+    if security.mechanism is not None:
+        return faust.SASLCredentials(
+            username=security.username,
+            password=security.password,
+            ssl_context=security.ssl_context,
+            mechanism=security.mechanism,
+        )
+    return security.ssl_context
+
+
+async def stop_app(app: App, seconds: float) -> bool:
+    """Stop the app; False if it did not within `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await app.stop()
+    except TimeoutError:
+        return False
+    return True

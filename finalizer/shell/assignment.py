@@ -1,0 +1,209 @@
+"""Which partitions are ours, in which generation: made ready, quiesced, restored, and taken care of when in doubt.
+
+A restore belongs to one consumer generation: a new one cancels and awaits the running restore before anything else,
+and the generation is compared before the fence, after it, and before the state is installed. A partition counts as
+kept only if the new generation is the next one after the last in which we had it.
+
+One road for every doubt (outcome of a commit unknown, transaction timed out, fenced while still a member, a hole in
+the input): drop the partition's state, fence, restore, seek. The second time within a minute the worker stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber, ProducerFenced
+from faust.types import TP
+
+from finalizer.shell import logs
+from finalizer.shell.frames import Answer, FrameConsumer
+from finalizer.shell.partition import Partition
+from finalizer.shell.ready import Making
+from finalizer.shell.stop import Exit, Stop
+
+log = logs.get("assignment")
+
+DOUBT_SECONDS = 60.0
+
+
+class Assignment:
+    """The partitions of this worker. `stopped` is set, with a reason, when the worker must end."""
+
+    def __init__(self, making: Making) -> None:
+        self.partitions: dict[int, Partition] = {}
+        self.making = making
+        self.consumer: FrameConsumer | None = None
+        self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self.generation = -1
+        self.assigned = False
+        """Partitions (perhaps none) were given to us in this generation, and are ready."""
+        self.restoring: set[int] = set()
+        self._kept_in: dict[int, int] = {}
+        self._recovering: asyncio.Task[None] | None = None
+        self._doubted: dict[int, float] = {}
+        self._cures: set[asyncio.Task[None]] = set()
+
+    # What Faust tells us. Nothing may be raised here: it would be swallowed.
+
+    def rebalanced(self, generation: int) -> None:
+        """A new generation begins; a restore of an older one is over."""
+        self.generation = generation
+        self.assigned = False
+        if self._recovering is not None:
+            self._recovering.cancel()
+
+    async def revoked(self) -> None:
+        """Before the join: decide nothing more, commit what was decided, or give it up."""
+        limit = self.making.settings.session_timeout / 3
+        for task in list(self._cures):
+            task.cancel()
+        running = [one for one in self.partitions.values() if one.running]
+        clean = await asyncio.gather(*(one.quiesce(limit) for one in running))
+        for partition, is_clean in zip(running, clean, strict=True):
+            if is_clean:
+                self._kept_in[partition.number] = partition.generation
+            else:
+                self._kept_in.pop(partition.number, None)
+
+    async def recover(self, partitions: set[int]) -> None:
+        """Make all partitions of this generation ready: go on with those that were kept, restore the others."""
+        generation, before = self.generation, self._recovering
+        if before is not None and not before.done():
+            before.cancel()
+            await asyncio.wait([before])
+        task = self._recovering = asyncio.ensure_future(self._recover(partitions, generation))
+        await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is not None:
+            self.fail(task.exception())
+
+    async def start_positions(self, tps: set[TP]) -> Mapping[TP, int]:
+        """Where to read on: after what is decided in memory, which after a restore is what is durable."""
+        known = {}
+        for tp in tps:
+            partition = self.partitions.get(tp.partition)
+            if partition is not None and tp.topic in partition.decided:
+                known[tp] = partition.decided[tp.topic] + 1
+        return known
+
+    # What partitions ask for.
+
+    def hold(self, number: int, topic: str) -> None:
+        if self.consumer is not None:
+            self.consumer.held.add(TP(topic, number))
+
+    def release(self, number: int, topic: str) -> None:
+        if self.consumer is not None:
+            self.consumer.held.discard(TP(topic, number))
+
+    def answer(self, number: int, topic: str) -> Answer | None:
+        return None if self.consumer is None else self.consumer.answers.get(TP(topic, number))
+
+    def doubt(self, partition: Partition, error: BaseException) -> None:
+        """Something about a partition is not certain any more: see to it, outside of the partition's own tasks."""
+        if self.partitions.get(partition.number) is not partition:
+            log.info(
+                "gone", "an error on a partition that is no longer ours", partition=partition.number, reason=repr(error)
+            )
+            return
+        task = asyncio.ensure_future(self._cure(partition, error))
+        self._cures.add(task)
+        task.add_done_callback(self._cures.discard)
+
+    def fail(self, error: BaseException | None) -> None:
+        """End the worker."""
+        if self.stopped.done() or error is None:
+            return
+        if not isinstance(error, Stop):
+            log.error("crashed", "an error that should not happen", exc=error)
+            error = Stop(Exit.FAULT, f"{type(error).__name__}: {error}")
+        self.stopped.set_result(error)
+
+    async def close(self) -> None:
+        """Finish the groups in hand and leave no producer open."""
+        await self.revoked()
+        if self.making.settings.leave and self.consumer is not None:
+            self.consumer.give_up_membership()
+        if self._recovering is not None and not self._recovering.done():
+            self._recovering.cancel()
+            await asyncio.wait([self._recovering])
+        for partition in list(self.partitions.values()):
+            await partition.stop()
+        self.partitions.clear()
+
+    async def _recover(self, numbers: set[int], generation: int) -> None:
+        lost = [n for n in self.partitions if n not in numbers or self._kept_in.get(n) != generation - 1]
+        for number in lost:
+            self._kept_in.pop(number, None)
+            await self.partitions.pop(number).stop()
+        needed = numbers - set(self.partitions)
+        self.restoring = set(needed)
+        began = time.monotonic()
+        made = await self.making.ready(needed, self)
+        if generation != self.generation:
+            for partition in made:
+                await partition.stop()
+            return
+        for partition in made:
+            self.partitions[partition.number] = partition
+            self.restoring.discard(partition.number)
+        for partition in self.partitions.values():
+            partition.start(generation)
+            self._kept_in[partition.number] = generation
+        self.assigned = True
+        log.info(
+            "ready",
+            "all partitions of this generation are ready",
+            generation=generation,
+            restored=len(made),
+            kept=len(self.partitions) - len(made),
+            seconds=round(time.monotonic() - began, 2),
+        )
+
+    async def _cure(self, partition: Partition, error: BaseException) -> None:
+        try:
+            await self._restore_again(partition, error)
+        except (Stop, KafkaError, OSError) as worse:
+            self.fail(worse)
+
+    async def _restore_again(self, partition: Partition, error: BaseException) -> None:
+        number, generation = partition.number, partition.generation
+        if isinstance(error, Stop):
+            raise error
+        if not isinstance(error, KafkaError) and not type(error).__module__.startswith("finalizer.shell.partition"):
+            self.fail(error)
+            return
+        del self.partitions[number]
+        self.restoring.add(number)
+        if self.consumer is not None:
+            for topic in partition.decided:
+                self.consumer.held.add(TP(topic, number))
+        await partition.stop()
+        if isinstance(error, ProducerFenced | OutOfOrderSequenceNumber) and not await self._still_member():
+            raise Stop(
+                Exit.FENCED, f"partition {number} was taken over by a newer owner; this worker was out of the group"
+            )
+        now = time.monotonic()
+        if now - self._doubted.get(number, -DOUBT_SECONDS) < DOUBT_SECONDS:
+            raise Stop(Exit.FAULT, f"partition {number} was in doubt twice within a minute: {error!r}")
+        self._doubted[number] = now
+        log.warning("doubt", "the partition is restored from its changelog", partition=number, reason=repr(error))
+        (made,) = await self.making.ready({number}, self)
+        if generation != self.generation or self.consumer is None:
+            await made.stop()
+            return
+        self.partitions[number] = made
+        self.restoring.discard(number)
+        made.start(generation)
+        self._kept_in[number] = generation
+        tps = {TP(topic, number) for topic in made.decided}
+        await self.consumer.seek_wait(await self.start_positions(tps))
+        self.consumer.held -= tps
+
+    async def _still_member(self) -> bool:
+        """Ask the group's coordinator: a fenced producer has a newer owner, or its transaction timed out."""
+        if self.consumer is None:
+            return False
+        coordinator = self.consumer._thread._ensure_consumer()._coordinator
+        return bool(await self.consumer._thread.call_thread(coordinator._do_heartbeat))

@@ -1,0 +1,358 @@
+"""One partition: its inbox of frames, its spans, its clocks, its two watermarks, and the queue to its writer.
+
+*Decided* is how far the state in memory goes, *durable* how far the changelog does. One task decides (frames and
+timer, one after the other), another commits. Room first, then decide: the deciding task waits for a place in the
+queue, then decides and enqueues with no await between, so that decisions and commits have one order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from finalizer.codecs.errors import Reason, Unusable
+from finalizer.codecs.state import Watermark
+from finalizer.core.clock import PartitionClock, Reading
+from finalizer.core.model import Moment
+from finalizer.pipeline import Decision, Road
+from finalizer.shell import logs
+from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.frames import Answer, Frame
+from finalizer.shell.metrics import Metrics
+from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.writer import GROUP_BYTES, GROUP_ITEMS, Item, Writer
+
+log = logs.get("partition")
+
+TICK_SECONDS = 0.05
+WAKE_LIMIT = 1000
+"""Spans looked at in one wake-up: some 20 ms."""
+FORGET_LIMIT = 10_000
+"""Remembered spans forgotten in one tick: some 5 ms, and more a second than can finish."""
+INBOX_FRAMES = 4
+QUEUE_ITEMS = 16
+TOUCH_SECONDS = 10.0
+INTERNAL_ERRORS_A_MINUTE = 10
+
+BUG = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What deciding raises only by a mistake of ours: the record is put aside, and many of them stop the worker."""
+
+
+class Hole(Exception):
+    """Records are missing between two frames: the partition must be restored, never processed over."""
+
+
+class Keeper(Protocol):
+    """Who owns the partitions: holds back polling, and takes over when a partition is in doubt."""
+
+    def hold(self, number: int, topic: str) -> None: ...
+    def release(self, number: int, topic: str) -> None: ...
+    def answer(self, number: int, topic: str) -> Answer | None: ...
+    def doubt(self, partition: Partition, error: BaseException) -> None: ...
+
+
+class Partition:
+    """Runs from `start` until `quiesce` or `stop`. Everything here happens on the worker's one event loop."""
+
+    def __init__(
+        self,
+        number: int,
+        road: Road,
+        clock: PartitionClock,
+        writer: Writer,
+        *,
+        watermark: Watermark,
+        keeper: Keeper,
+        broker_time: BrokerTime,
+        metrics: Metrics,
+        gaps: Mapping[str, int],
+    ) -> None:
+        self.number = number
+        self.road = road
+        self.clock = clock
+        self.writer = writer
+        self.generation = -1
+        self.decided = dict(watermark.offsets)
+        """Input topic -> offset of the last record that the state in memory has taken in."""
+        self.durable = dict(watermark.offsets)
+        self.gaps = gaps
+        """Input topic -> records that retention deleted before they were read."""
+        self.reading: Reading | None = None
+        self.paused_inputs: set[str] = set()
+        self._base = watermark
+        self._keeper = keeper
+        self._time = broker_time
+        self._metrics = metrics
+        self._expected: dict[str, int | None] = {}
+        self._inbox: deque[tuple[Any, Frame]] = deque()
+        self._arrived = asyncio.Event()
+        self._queue: asyncio.Queue[Item] = asyncio.Queue()
+        self._room = asyncio.Semaphore(QUEUE_ITEMS)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._seen_stamp: dict[str, int] = {}
+        self._next_tick = 0.0
+        self._touched_at = time.monotonic()
+        self._verdicts: dict[str, list[int]] = {}
+        self._errors: deque[float] = deque(maxlen=INTERNAL_ERRORS_A_MINUTE)
+        self.progressed_at = time.monotonic()
+
+    def start(self, generation: int) -> None:
+        """Begin (or go on) in this generation, reading after what is decided."""
+        self.generation = generation
+        self._room = asyncio.Semaphore(QUEUE_ITEMS)
+        self._expected = dict.fromkeys(self.decided)
+        self._tasks = [asyncio.create_task(self._decide_all()), asyncio.create_task(self._commit_all())]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    @property
+    def running(self) -> bool:
+        return bool(self._tasks)
+
+    def accept(self, event: Any, frame: Frame) -> None:
+        """Take a frame from the agent; never blocks. A stale one is dropped: it will be read again."""
+        topic = frame.topic
+        if frame.generation != self.generation or not self._tasks:
+            return
+        expected = self._expected[topic]
+        if expected is None:
+            if frame.begin > self.decided[topic] + 1:
+                return  # polled before the seek; the frame that was sought for follows
+        elif frame.begin > expected:
+            self._keeper.doubt(self, Hole(f"{topic}: expected offset {expected}, the frame begins at {frame.begin}"))
+            return
+        self._expected[topic] = max(frame.end, expected or 0)
+        self._inbox.append((event, frame))
+        self._arrived.set()
+        if len(self._inbox) >= INBOX_FRAMES:
+            self._keeper.hold(self.number, topic)
+
+    async def quiesce(self, limit: float) -> bool:
+        """Decide nothing more and commit what was decided, within `limit` seconds.
+
+        True: memory and changelog agree, the partition may go on later. False: it must be restored.
+        """
+        deciding, committing = self._tasks or (None, None)
+        if deciding is None or committing is None:
+            return False
+        await _cancel(deciding)
+        self._inbox.clear()
+        try:
+            async with asyncio.timeout(limit):
+                await self._queue.join()
+        except TimeoutError:
+            pass
+        await _cancel(committing)
+        self._tasks = []
+        return self.durable == self.decided and self._queue.empty()
+
+    async def stop(self) -> None:
+        """Drop everything that is not durable, and close the producer."""
+        for task in self._tasks:
+            await _cancel(task)
+        self._tasks = []
+        await self.writer.stop()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that ends by itself has failed: the owner decides what is to be done."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._keeper.doubt(self, error)
+
+    async def _decide_all(self) -> None:
+        while True:
+            await self._room.acquire()
+            item = None
+            while item is None:
+                if not self._inbox:
+                    self._arrived.clear()
+                    await self._wait_for_work()
+                else:
+                    await asyncio.sleep(0)
+                item = self._next()
+                self.progressed_at = time.monotonic()
+            self._queue.put_nowait(item)
+
+    def _next(self) -> Item | None:
+        item = self._tick() if time.monotonic() >= self._next_tick else None
+        if item is None and self._inbox:
+            item = self._hear(*self._inbox.popleft())
+        return item
+
+    async def _wait_for_work(self) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, self._next_tick - time.monotonic())):
+                await self._arrived.wait()
+        except TimeoutError:
+            pass
+
+    def _hear(self, event: Any, frame: Frame) -> Item:
+        topic, decided = frame.topic, self.decided[frame.topic]
+        if len(self._inbox) < INBOX_FRAMES and topic not in self.paused_inputs:
+            self._keeper.release(self.number, topic)
+        records: Sequence[Any] = frame.records
+        if records and records[0].offset <= decided:
+            records = [record for record in records if record.offset > decided]
+        now = self._time.now()
+        stamped = frame.timestamp_type == 1
+        floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.decided_time(topic), now)
+        if records:
+            newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
+            self.clock.decided(topic, next_offset=frame.end, timestamp=min(newest * 1_000_000, max(now, floor)))
+        else:
+            self.clock.decided(topic, next_offset=frame.end, timestamp=0)
+        self.reading = self.clock.advance(now)
+        moment = self._moment(self.reading)
+        decision = self._decide(records, moment, floor, ceiling)
+        self.decided[topic] = max(decided, frame.end - 1)
+        self._judge_input(topic, records, decision)
+        return Item(decision, self._watermark(), (event,), len(records))
+
+    def _decide(self, records: Sequence[Any], moment: Moment, floor: int, ceiling: int) -> Decision:
+        """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""
+        try:
+            return self.road.hear(records, moment, floor=floor, ceiling=ceiling)
+        except BUG as error:
+            if len(records) == 1:
+                return self._put_aside(records[0], error)
+            whole = Decision()
+            for record in records:
+                whole.absorb(self._decide([record], moment, floor, ceiling))
+            return whole
+
+    def _put_aside(self, record: Any, error: BaseException) -> Decision:
+        log.error(
+            "internal_error",
+            "a record could not be decided; it is on the rejected topic, please report this",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            exc=error,
+        )
+        now = time.monotonic()
+        if len(self._errors) == INTERNAL_ERRORS_A_MINUTE and now - self._errors[0] < 60:
+            raise Stop(
+                Exit.SAFETY, "more than ten records in a minute could not be decided: a bug, see the log"
+            ) from error
+        self._errors.append(now)
+        decision = Decision()
+        self.road.reject(record, Unusable(Reason.INTERNAL_ERROR, str(error)), decision, exception=type(error).__name__)
+        return decision
+
+    def _judge_input(self, topic: str, records: Sequence[Any], decision: Decision) -> None:
+        """Pause an input of which too much is unusable: a broken producer must not drain a topic into the bin."""
+        rule = self.road.policy.outputs.rejected
+        count = self._verdicts.setdefault(topic, [0, 0])
+        count[0] += len(records)
+        count[1] += sum(n for key, n in decision.tally.items() if key[0] == "rejected_total")
+        if count[0] < rule.over:
+            return
+        if count[1] > rule.max_ratio * count[0]:
+            self.paused_inputs.add(topic)
+            self._keeper.hold(self.number, topic)
+            log.error(
+                "input_paused",
+                f"{count[1]} of the last {count[0]} records were unusable: look at "
+                f"{rule.topic} for the reasons, mend the producer or the input's format, "
+                "and restart the worker",
+                topic=topic,
+                partition=self.number,
+            )
+        self._verdicts[topic] = [0, 0]
+
+    def _tick(self) -> Item | None:
+        now = time.monotonic()
+        self._next_tick = now + TICK_SECONDS
+        for topic in self.decided:
+            answer = self._keeper.answer(self.number, topic)
+            if answer is None:
+                continue
+            if answer.stamp != self._seen_stamp.get(topic):
+                self._seen_stamp[topic] = answer.stamp
+                self.clock.answered(
+                    topic,
+                    arrived_at=self._time.at(answer.arrived_at),
+                    position=answer.position,
+                    highwater=answer.highwater,
+                )
+            else:
+                self.clock.moved(topic, position=answer.position)
+        self.reading = reading = self.clock.advance(self._time.now())
+        moment = self._moment(reading)
+        decision = self.road.forget(moment, limit=FORGET_LIMIT)
+        if reading.may_close:
+            decision.absorb(self.road.wake(moment, limit=WAKE_LIMIT))
+        if decision:
+            return Item(decision, None, (), 0, tuple(decision.deadlines))
+        if now - self._touched_at > TOUCH_SECONDS:
+            self._touched_at = now
+            return Item(Decision(), self._watermark(), (), 0)
+        return None
+
+    def _moment(self, reading: Reading) -> Moment:
+        return Moment(reading.clock, reading.patience, self.road.spans.memory.horizon)
+
+    def _watermark(self) -> Watermark:
+        base, reading = self._base, self.reading
+        return Watermark(
+            offsets=dict(self.decided),
+            delivery=base.delivery,
+            partitions=base.partitions,
+            clock=base.clock if reading is None else reading.clock,
+            taken_off=self.clock.taken_off,
+            horizon=self.road.spans.memory.horizon,
+            policy=self.road.policy.fingerprint,
+        )
+
+    async def _commit_all(self) -> None:
+        held: Item | None = None
+        queue = self._queue
+        while True:
+            group = [held or await queue.get()]
+            held = None
+            of_evidence = group[0].watermark is not None
+            size = _size(group[0])
+            while len(group) < GROUP_ITEMS and size < GROUP_BYTES and not queue.empty():
+                item = queue.get_nowait()
+                if (item.watermark is not None) is not of_evidence:
+                    held = item
+                    break
+                group.append(item)
+                size += _size(item)
+            await self._commit(group)
+            for _ in group:
+                queue.task_done()
+                self._room.release()
+
+    async def _commit(self, group: list[Item]) -> None:
+        began = time.monotonic()
+        stamp = await self.writer.commit(group)
+        done = time.monotonic()
+        self._touched_at = self.progressed_at = done
+        if stamp is not None:
+            self._time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)
+        records = 0
+        for item in group:
+            if item.watermark is not None:
+                self.durable = item.watermark.offsets
+            for event in item.acks:
+                event.ack()
+            records += item.records
+            self._metrics.apply(item.decision.tally)
+        for due_at in (due for item in group for due in item.due_at):
+            self._metrics.observe_closing_delay(max(0.0, (self._time.at(done) - due_at) / 1e9))
+        self._metrics.group_committed(done - began, records)
+
+
+def _size(item: Item) -> int:
+    outputs = sum(len(output.value or b"") for output in item.decision.outputs)
+    return outputs + 600 * len(item.decision.changes)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,284 @@
+"""Making partitions ready: fence the previous owner, restore, check what does not fit, send what was not sent.
+
+Where they do not fit the worker stops with exit 5 and one sentence, closing nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from finalizer.codecs.state import StateCodec, Watermark
+from finalizer.core.clock import PartitionClock
+from finalizer.core.due import wake_at
+from finalizer.core.lifecycle import armed, weight
+from finalizer.core.model import Moment, Phase
+from finalizer.core.remembered import Remembered
+from finalizer.core.spans import Spans
+from finalizer.pipeline import Decision, Decode, Encoding, Road
+from finalizer.shell import logs
+from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.metrics import Metrics
+from finalizer.shell.partition import Keeper, Partition
+from finalizer.shell.restore import Restored, read_changelog
+from finalizer.shell.settings import Settings, StartFrom
+from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.topics import Facts
+from finalizer.shell.writer import BATCH_BYTES, Writer
+
+log = logs.get("restore")
+
+TRANSACTION_TIMEOUT_MS = 60_000
+
+
+class _Inputs(NamedTuple):
+    """What the broker tells of the input partitions."""
+
+    ends: Mapping[TopicPartition, tuple[int, int]]
+    """First and next offset of each."""
+    committed: Mapping[TopicPartition, int]
+    """Where the group would read on, if it has read at all."""
+
+
+class Making:
+    """Makes partitions of one worker ready."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        facts: Facts,
+        *,
+        decoders: Mapping[str, Decode],
+        encoding: Encoding,
+        broker_time: BrokerTime,
+        metrics: Metrics,
+    ) -> None:
+        self.settings = settings
+        self.facts = facts
+        self.metrics = metrics
+        self.broker_time = broker_time
+        self._decoders = decoders
+        self._encoding = encoding
+
+    async def ready(self, numbers: Iterable[int], keeper: Keeper) -> list[Partition]:
+        """The partitions, restored and with an open writer. Whoever had them before is fenced first."""
+        numbers = sorted(numbers)
+        if not numbers:
+            return []
+        began = time.monotonic()
+        producers = dict(zip(numbers, await asyncio.gather(*map(self._fence, numbers)), strict=True))
+        try:
+            restored = await read_changelog(self.settings, numbers)
+            ends = await self._ends(numbers)
+            inputs = _Inputs(ends, await self._committed(list(ends)))
+            made = [
+                await self._install(number, restored.pop(number), producers[number], inputs, keeper)
+                for number in numbers
+            ]
+        except BaseException:
+            for producer in producers.values():
+                await producer.stop()
+            raise
+        records = sum(one.road.spans.open for one in made)
+        self.metrics.restored(time.monotonic() - began, records)
+        return made
+
+    async def _fence(self, number: int) -> AIOKafkaProducer:
+        transaction = {
+            "transactional_id": f"{self.settings.app_id}-{number}",
+            "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
+        }
+        producer = AIOKafkaProducer(
+            **self.settings.client_arguments(),
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            max_request_size=BATCH_BYTES + 1024 * 1024,
+            request_timeout_ms=30_000,
+            **(transaction if self.facts.transactional else {}),
+        )
+        await producer.start()
+        return producer
+
+    async def _ends(self, numbers: list[int]) -> dict[TopicPartition, tuple[int, int]]:
+        """First and next offset of each input partition."""
+        places = [TopicPartition(topic, number) for topic in self.settings.inputs for number in numbers]
+        consumer = AIOKafkaConsumer(**self.settings.client_arguments(), enable_auto_commit=False)
+        await consumer.start()
+        try:
+            first = await consumer.beginning_offsets(places)
+            after = await consumer.end_offsets(places)
+        finally:
+            await consumer.stop()
+        return {place: (first[place], after[place]) for place in places}
+
+    async def _committed(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        admin = AIOKafkaAdminClient(**self.settings.client_arguments())
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self.settings.app_id, partitions=places)
+        finally:
+            await admin.close()
+        return {place: known.offset for place, known in found.items() if known.offset > 0}
+
+    async def _install(
+        self,
+        number: int,
+        restored: Restored,
+        producer: AIOKafkaProducer,
+        inputs: _Inputs,
+        keeper: Keeper,
+    ) -> Partition:
+        settings, facts, policy = self.settings, self.facts, self.settings.policy
+        watermark = restored.watermark
+        if watermark is None:
+            self._check_first(number, inputs.committed)
+            watermark = self._first_watermark(number, inputs.ends)
+        else:
+            self._check(number, watermark, inputs.ends)
+        spans = Spans(Remembered(policy.remember.presumed, policy.remember.finished, policy.remember.max_bytes))
+        clock = PartitionClock(
+            settings.inputs, settle=policy.safety.settle, clock=watermark.clock, taken_off=watermark.taken_off
+        )
+        watermark, gaps = _past_gaps(watermark, number, inputs.ends)
+        writer = Writer(
+            producer,
+            StateCodec(settings.inputs, number),
+            changelog=settings.changelog,
+            partition=number,
+            outputs=facts.outputs,
+            transactional=facts.transactional,
+        )
+        writer.watermark = watermark
+        road = Road(policy, spans, decoders=self._decoders, encoding=self._encoding)
+        self._fill(spans, road, restored, watermark, writer)
+        await self._send_unsent(road, restored, writer)
+        stamp = await writer.touch()
+        if stamp is not None:
+            self.broker_time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)
+        clock.assigned(self.broker_time.now())
+        for topic, offset in watermark.offsets.items():
+            clock.skipped(topic, position=offset + 1)
+            clock.decided(topic, next_offset=offset + 1, timestamp=0)
+        log.info(
+            "done",
+            "the partition is restored",
+            partition=number,
+            records=restored.records,
+            open=spans.open,
+            remembered=spans.memory.fingerprints + len(spans.states) - spans.open,
+            sent_again=len(restored.unsent),
+        )
+        return Partition(
+            number,
+            road,
+            clock,
+            writer,
+            watermark=watermark,
+            keeper=keeper,
+            broker_time=self.broker_time,
+            metrics=self.metrics,
+            gaps=gaps,
+        )
+
+    def _fill(self, spans: Spans, road: Road, restored: Restored, watermark: Watermark, writer: Writer) -> None:
+        now = Moment(watermark.clock, watermark.clock - watermark.taken_off, watermark.horizon)
+        spans.states = restored.states
+        spans.memory.horizon = watermark.horizon
+        for key, state in restored.states.items():
+            if state.phase is Phase.OPEN:
+                spans.open += 1
+                at = wake_at(state, road.named(state), now)
+                spans.states[key] = armed(state, at)
+                spans.windows.insert(key, at)
+            elif state.closed is not None:
+                spans.memory.keep(key, state.closed.detected_at, weight(state))
+        for (window, block), data in restored.blocks.items():
+            spans.memory.load_block(window, data)
+            writer.loaded_block(window, block)
+
+    async def _send_unsent(self, road: Road, restored: Restored, writer: Writer) -> None:
+        """Finals that were decided before a crash and perhaps never sent go out first, byte for byte."""
+        decision = Decision()
+        unsent = [(key, restored.states[key]) for key in restored.unsent]
+        for key, state in unsent:
+            road.again(key, state, decision)
+        if unsent:
+            await writer.send_again(decision.outputs, unsent)
+
+    def _first_watermark(self, number: int, ends: Mapping[TopicPartition, tuple[int, int]]) -> Watermark:
+        which = 1 if self.settings.start_from is StartFrom.LATEST else 0
+        offsets = {topic: ends[TopicPartition(topic, number)][which] - 1 for topic in self.settings.inputs}
+        return Watermark(
+            offsets=offsets,
+            delivery=self.facts.delivery.value,
+            partitions=self.facts.partitions,
+            clock=0,
+            taken_off=0,
+            horizon=0,
+            policy=self.settings.policy.fingerprint,
+        )
+
+    def _check_first(self, number: int, committed: Mapping[TopicPartition, int]) -> None:
+        for place, offset in committed.items():
+            if place.partition == number and place.topic in self.settings.inputs:
+                raise Stop(
+                    Exit.SAFETY,
+                    f"the changelog {self.settings.changelog} is empty, but the group {self.settings.app_id} has read "
+                    f"{place.topic} up to {offset}: the state is lost; restore the topic, or begin anew with "
+                    "another --app-id",
+                )
+
+    def _check(self, number: int, watermark: Watermark, ends: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        settings = self.settings
+        if set(watermark.offsets) != set(settings.inputs):
+            raise Stop(
+                Exit.SAFETY,
+                f"the state was made from {', '.join(sorted(watermark.offsets))}, the configuration names "
+                f"{', '.join(settings.inputs)}: inputs cannot change under a running state; use a new --app-id",
+            )
+        if watermark.partitions != self.facts.partitions:
+            raise Stop(
+                Exit.SAFETY,
+                f"the state was made with {watermark.partitions} partitions, the inputs have {self.facts.partitions}: "
+                "spans would be looked for in the wrong partition; use a new --app-id",
+            )
+        if watermark.delivery != self.facts.delivery.value:
+            raise Stop(
+                Exit.SAFETY,
+                f"the state was made with --delivery {watermark.delivery}, the worker would run "
+                f"{self.facts.delivery.value}: say so with --delivery, or use a new --app-id",
+            )
+        for topic, offset in watermark.offsets.items():
+            end = ends[TopicPartition(topic, number)][1]
+            if self.facts.transactional and end < offset + 1:
+                raise Stop(
+                    Exit.SAFETY,
+                    f"{topic} (partition {number}) ends at {end}, but was read up to {offset}: it was re-created or "
+                    "mirrored; use a new --app-id",
+                )
+
+
+def _past_gaps(
+    watermark: Watermark, number: int, ends: Mapping[TopicPartition, tuple[int, int]]
+) -> tuple[Watermark, dict[str, int]]:
+    """The watermark moved past records that retention deleted before we read them, and how many those were."""
+    offsets, gaps = dict(watermark.offsets), dict[str, int]()
+    for topic, offset in watermark.offsets.items():
+        first = ends[TopicPartition(topic, number)][0]
+        if offset + 1 < first:
+            gaps[topic] = first - offset - 1
+            offsets[topic] = first - 1
+            log.error(
+                "input_gap",
+                "retention deleted records that were never read: their spans may be closed without their ends",
+                topic=topic,
+                partition=number,
+                records=gaps[topic],
+            )
+    return (msgspec.structs.replace(watermark, offsets=offsets) if gaps else watermark), gaps

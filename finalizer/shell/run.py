@@ -1,0 +1,125 @@
+"""A worker from its first look at the broker to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from functools import partial
+from typing import Any, cast
+
+from finalizer import __version__
+from finalizer.codecs.native import NativeDecoder
+from finalizer.codecs.otlp import encode_json, encode_proto
+from finalizer.pipeline import Decode, Encoding, Topic
+from finalizer.policy import schema
+from finalizer.shell import logs
+from finalizer.shell.app import App, build_app, stop_app
+from finalizer.shell.assignment import Assignment
+from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.frames import FrameConsumer
+from finalizer.shell.metrics import About, Metrics
+from finalizer.shell.ready import Making
+from finalizer.shell.settings import Settings
+from finalizer.shell.status import Status
+from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.topics import Facts, prepare
+from finalizer.shell.web import Web
+
+log = logs.get("worker")
+
+STOP_SECONDS = 20.0
+COLLECT_AFTER = (100_000, 50, 100)
+"""Collector thresholds: what a frame allocates is freed by counting, so that young collections only cost (a third of
+the time of deciding, at Python's defaults)."""
+HEADERS_BYTES = 2048
+"""Room for the headers and the framing of a record, below the topic's limit."""
+
+
+def run_worker(settings: Settings) -> int:
+    """Run a worker until it is told to stop (SIGTERM, SIGINT) or must; returns the exit code."""
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        return asyncio.run(_run(settings))
+    except Stop as stop:
+        log.error("stopped", stop.sentence, exit=int(stop.code))  # noqa: TRY400 - a sentence, never a trace
+        return int(stop.code)
+
+
+async def _run(settings: Settings) -> int:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    facts = await prepare(settings)
+    broker_time = BrokerTime()
+    about = About(policy=settings.policy.fingerprint, delivery=facts.delivery.value, app_id=settings.app_id)
+    rules = ["default", *(rule.name for rule in settings.policy.rules)]
+    metrics = Metrics(inputs=settings.inputs, rules=rules, about=about)
+    making = Making(
+        settings,
+        facts,
+        decoders=_decoders(settings),
+        encoding=_encoding(settings, facts),
+        broker_time=broker_time,
+        metrics=metrics,
+    )
+    owner = Assignment(making)
+    app = build_app(settings, facts, owner)
+    status = Status(owner, broker_time)
+    metrics.watch(status)
+    web = Web(settings.web_bind, settings.web_port, metrics=metrics, health=status, about=about)
+    await web.start()
+    log.info(
+        "starting",
+        "reading " + ", ".join(settings.inputs),
+        version=__version__,
+        broker=settings.broker,
+        app_id=settings.app_id,
+        delivery=facts.delivery.value,
+        partitions=facts.partitions,
+        web=f"http://{settings.web_bind}:{web.port}",
+    )
+    try:
+        return await _serve(app, owner, asked, status)
+    finally:
+        await web.stop()
+
+
+async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Status) -> int:
+    starting = asyncio.ensure_future(app.start())
+    owner.consumer = cast("FrameConsumer", app.consumer)
+    waiting = asyncio.ensure_future(asked.wait())
+    crashed = asyncio.ensure_future(app.wait_until_stopped())
+    ends: set[asyncio.Future[Any]] = {waiting, crashed, owner.stopped}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    stop = owner.stopped.result() if owner.stopped.done() else None
+    if stop is None and not asked.is_set():
+        stop = Stop(Exit.FAULT, f"the Kafka client stopped: {app.crash_reason!r}")
+    status.stopping = "stopping" if stop is None else stop.sentence
+    began = time.monotonic()
+    await owner.close()
+    clean = await stop_app(app, STOP_SECONDS)
+    for task in (starting, waiting, crashed):
+        task.cancel()
+    if stop is not None:
+        log.error("stopped", stop.sentence, exit=int(stop.code))
+    else:
+        log.info("stopped", "as asked; everything decided is durable", seconds=round(time.monotonic() - began, 2))
+    if not clean:
+        log.warning("abandoned", "the Kafka client did not stop in time and was left behind")
+        os._exit(int(Exit.DONE if stop is None else stop.code))
+    return int(Exit.DONE if stop is None else stop.code)
+
+
+def _decoders(settings: Settings) -> dict[str, Decode]:
+    return {one.topic: NativeDecoder(kind=one.kind).decode for one in settings.policy.inputs}
+
+
+def _encoding(settings: Settings, facts: Facts) -> Encoding:
+    limit = facts.max_bytes[Topic.FINALIZED] - HEADERS_BYTES
+    if settings.policy.outputs.finalized.encoding is schema.Encoding.OTLP_PROTO:
+        return Encoding(partial(encode_proto, max_bytes=limit), "application/x-protobuf")
+    return Encoding(partial(encode_json, max_bytes=limit), "application/json")

@@ -1,0 +1,87 @@
+"""What a worker is told at its start: one frozen object, made by the command line from flags, environment and file."""
+
+from __future__ import annotations
+
+from enum import Enum
+from ssl import SSLContext
+from typing import Any
+
+import msgspec
+
+from finalizer.policy.schema import Policy
+
+
+class Delivery(Enum):
+    """What a reader of the output topics may rely on."""
+
+    AUTO = "auto"
+    """Decided once by what the broker offers, and kept in the watermark."""
+    EXACTLY_ONCE = "exactly_once"
+    """Outputs and state in one transaction: each final once, for readers that use `read_committed`."""
+    EFFECTIVELY_ONCE = "effectively_once"
+    """After a crash a final may be repeated, with the same bytes and the same id."""
+
+
+class StartFrom(Enum):
+    """Where the first deployment begins to read; later ones go on where the state ends."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+class Security(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach the broker. Secrets are never logged: `repr` does not show them."""
+
+    protocol: str = "PLAINTEXT"
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
+    mechanism: str | None = None
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+    username: str | None = None
+    password: str | None = None
+    ssl_context: SSLContext | None = None
+
+    def __repr__(self) -> str:
+        return f"Security({self.protocol}, {self.mechanism})"
+
+    def client_arguments(self) -> dict[str, Any]:
+        """Keyword arguments for any aiokafka client."""
+        arguments: dict[str, Any] = {"security_protocol": self.protocol, "ssl_context": self.ssl_context}
+        if self.mechanism is not None:
+            arguments |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return arguments
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's settings. Times in seconds, as its clients take them."""
+
+    policy: Policy
+    broker: str = "127.0.0.1:9092"
+    app_id: str = "span-finalizer"
+    delivery: Delivery = Delivery.AUTO
+    instance_id: str | None = None
+    """Static membership: a restarted worker takes its partitions back at once."""
+    leave: bool = False
+    """Give the partitions up on SIGTERM, though the membership is static."""
+    start_from: StartFrom = StartFrom.EARLIEST
+    session_timeout: float = 10.0
+    web_bind: str = "127.0.0.1"
+    web_port: int = 6066
+    security: Security = Security()
+
+    @property
+    def changelog(self) -> str:
+        """Name of the changelog topic."""
+        return f"{self.app_id}-open_spans-changelog"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Input topics, in a fixed order."""
+        return tuple(sorted(one.topic for one in self.policy.inputs))
+
+    def client_arguments(self) -> dict[str, Any]:
+        """Keyword arguments for any aiokafka client of this worker."""
+        return {"bootstrap_servers": self.broker, **self.security.client_arguments()}

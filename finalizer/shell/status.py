@@ -1,0 +1,115 @@
+"""What the worker says of itself: the view behind the gauges, liveness and readiness."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from finalizer.core.model import Phase
+from finalizer.shell.assignment import Assignment
+from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.metrics import PartitionView
+from finalizer.shell.metrics_catalogue import PauseReason
+from finalizer.shell.partition import Partition
+
+STUCK_SECONDS = 30.0
+_LOOKED_AT = 64
+
+
+class Status:
+    """Reads, never changes. Called on the worker's event loop."""
+
+    def __init__(self, owner: Assignment, broker_time: BrokerTime) -> None:
+        self._owner = owner
+        self._time = broker_time
+        self.stopping: str | None = None
+
+    def partitions(self) -> Iterable[PartitionView]:
+        """One view for each partition that is ours, and for each that is being restored."""
+        restoring = self._owner.restoring - set(self._owner.partitions)
+        views = [self._view(one) for one in self._owner.partitions.values()]
+        return views + [PartitionView(number=n, closing_paused=(PauseReason.RESTORING,)) for n in restoring]
+
+    def broker_clock_offset_seconds(self) -> float:
+        return self._time.offset_seconds()
+
+    def live(self) -> str | None:
+        """None while the worker makes progress, else where it is stuck."""
+        now = time.monotonic()
+        for one in self._owner.partitions.values():
+            if one.running and now - one.progressed_at > STUCK_SECONDS:
+                return f"partition {one.number} has made no progress for {now - one.progressed_at:.0f} s"
+        return None
+
+    def ready(self) -> str | None:
+        """None once all partitions of this generation are restored, else why not."""
+        owner = self._owner
+        if self.stopping is not None:
+            return self.stopping
+        if owner.stopped.done():
+            return owner.stopped.result().sentence
+        if owner.restoring:
+            return f"restoring partitions {', '.join(map(str, sorted(owner.restoring)))}"
+        if owner.generation < 0 or not owner.assigned:
+            return "waiting for the group to assign partitions"
+        if not all(one.running for one in owner.partitions.values()):
+            return "rebalancing"
+        return None
+
+    def detail(self) -> dict[str, Any]:
+        """Being behind or paused is told here and by metrics, not by 503: that would block the rollout of the cure."""
+        return {
+            "partitions": [
+                {
+                    "number": view.number,
+                    "state": "ready" if view.may_close else "/".join(view.closing_paused) or "starting",
+                    "caught_up": view.caught_up,
+                    "clock_lag_seconds": round(view.clock_lag_seconds, 3),
+                    "open_spans": view.open_spans,
+                    "paused_inputs": list(view.paused_inputs),
+                }
+                for view in self.partitions()
+            ]
+        }
+
+    def _view(self, partition: Partition) -> PartitionView:
+        spans, reading = partition.road.spans, partition.reading
+        now = self._time.now()
+        clock = now if reading is None else reading.clock
+        oldest = next(
+            (one for one in islice(spans.states.values(), _LOOKED_AT) if one.phase is Phase.OPEN),
+            None,
+        )
+        horizon = spans.memory.horizon
+        return PartitionView(
+            number=partition.number,
+            open_spans=spans.open,
+            oldest_open_seconds=None if oldest is None else max(0.0, (now - oldest.first.heard_at) / 1e9),
+            due_backlog=spans.windows.backlog(clock),
+            clock_lag_seconds=max(0.0, (now - clock) / 1e9),
+            caught_up=reading is not None and reading.caught_up,
+            may_close=reading is not None and reading.may_close and partition.running,
+            paused_inputs=tuple(sorted(partition.paused_inputs)),
+            closing_paused=_reasons(partition),
+            remembered_spans=spans.memory.fingerprints + len(spans.states) - spans.open,
+            remembered_bytes=spans.memory.bytes,
+            memory_horizon_seconds=max(0.0, (now - horizon) / 1e9) if horizon else None,
+            input_gap_records=dict(partition.gaps),
+        )
+
+
+def _reasons(partition: Partition) -> tuple[PauseReason, ...]:
+    reading = partition.reading
+    if not partition.running:
+        return (PauseReason.REBALANCING,)
+    if reading is None:
+        return (PauseReason.SETTLING,)
+    told = {
+        PauseReason.SETTLING: reading.settling,
+        PauseReason.BEHIND: reading.behind,
+        PauseReason.BLIND: reading.blind,
+        PauseReason.INPUT_PAUSED: bool(partition.paused_inputs),
+    }
+    return tuple(reason for reason, is_so in told.items() if is_so)

@@ -1,0 +1,244 @@
+"""Topics and broker: looked at, created and checked before the worker starts, so that what is wrong is said at once.
+
+(A missing topic or a refused session timeout would otherwise be swallowed by Faust, and the worker would hang.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    IncompatibleBrokerVersion,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+
+from finalizer.pipeline import Topic
+from finalizer.shell import logs
+from finalizer.shell.settings import Delivery, Settings
+from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.writer import Destination
+
+log = logs.get("topics")
+
+CONNECT_SECONDS = 5.0
+TRANSACTION_SECONDS = 30.0
+CHANGELOG_CONFIG = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(64 * 1024 * 1024),
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.2",
+    "max.compaction.lag.ms": "1800000",
+    "delete.retention.ms": "3600000",
+    "message.timestamp.type": "LogAppendTime",
+    "compression.type": "lz4",
+    "max.message.bytes": str(16 * 1024 * 1024),
+}
+_DEFAULT_MAX_BYTES = 1_048_588
+
+
+class Facts(NamedTuple):
+    """What was found (or made) on the broker."""
+
+    partitions: int
+    """Of each input, and of the changelog."""
+    outputs: Mapping[Topic, Destination]
+    max_bytes: Mapping[Topic, int]
+    """The largest record that each output topic takes."""
+    transactional: bool
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery.EXACTLY_ONCE if self.transactional else Delivery.EFFECTIVELY_ONCE
+
+
+async def prepare(settings: Settings) -> Facts:
+    """Create what is missing and check the rest. Raises `Stop` with all problems at once."""
+    admin = await connect(settings)
+    try:
+        problems, facts = await _Look(settings, admin).all(create=True)
+    finally:
+        await admin.close()
+    if problems or facts is None:
+        raise Stop(Exit.CONFIGURATION, "; ".join(problems))
+    return facts
+
+
+async def examine(settings: Settings) -> list[str]:
+    """All problems of broker, topics and group settings, as sentences; creates nothing."""
+    try:
+        admin = await connect(settings)
+    except Stop as stop:
+        return [stop.sentence]
+    try:
+        return (await _Look(settings, admin).all(create=False))[0]
+    finally:
+        await admin.close()
+
+
+async def connect(settings: Settings) -> AIOKafkaAdminClient:
+    """An admin client that has reached the broker. Raises `Stop` if there is none within five seconds."""
+    admin = AIOKafkaAdminClient(**settings.client_arguments(), request_timeout_ms=int(CONNECT_SECONDS * 1000))
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await admin.start()
+    except (TimeoutError, KafkaConnectionError, OSError) as error:
+        await admin.close()
+        raise Stop(
+            Exit.CONFIGURATION,
+            f"no Kafka broker answers at {settings.broker}: is it up, and are --broker and the security options right?",
+        ) from error
+    except KafkaError as error:
+        await admin.close()
+        raise Stop(Exit.CONFIGURATION, f"the broker at {settings.broker} refused us: {error}") from error
+    return admin
+
+
+class _Look:
+    """One look at the broker; gathers problems instead of stopping at the first."""
+
+    def __init__(self, settings: Settings, admin: AIOKafkaAdminClient) -> None:
+        self._settings = settings
+        self._admin = admin
+        self._problems: list[str] = []
+
+    async def all(self, *, create: bool) -> tuple[list[str], Facts | None]:
+        settings = self._settings
+        policy = settings.policy
+        found = await self._partitions()
+        inputs = {topic: found.get(topic) for topic in settings.inputs}
+        partitions = max((count for count in inputs.values() if count), default=policy.topics.partitions)
+        outputs = {
+            Topic.FINALIZED: policy.outputs.finalized.topic,
+            Topic.DLQ: policy.outputs.dlq.topic,
+            Topic.REJECTED: policy.outputs.rejected.topic,
+        }
+        wanted = {settings.changelog: partitions, **dict.fromkeys((*inputs, *outputs.values()), partitions)}
+        missing = {topic: count for topic, count in wanted.items() if topic not in found}
+        if missing and create:
+            await self._create(missing)
+            found |= missing
+        elif missing:
+            self._problems += [
+                f"topic {topic} does not exist (the worker would create it with {n} partitions)"
+                for topic, n in missing.items()
+            ]
+        self._check_counts(found, partitions)
+        transactional = await self._transactional()
+        await self._check_group()
+        limits = await self._limits(outputs.values())
+        if self._problems:
+            return self._problems, None
+        destinations = {topic: Destination(name, found.get(name, partitions)) for topic, name in outputs.items()}
+        max_bytes = {topic: limits.get(name, _DEFAULT_MAX_BYTES) for topic, name in outputs.items()}
+        return [], Facts(partitions, destinations, max_bytes, transactional)
+
+    async def _partitions(self) -> dict[str, int]:
+        described = await self._admin.describe_topics()
+        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+
+    async def _create(self, missing: Mapping[str, int]) -> None:
+        rules = self._settings.policy.topics
+        durable = {} if rules.min_insync_replicas is None else {"min.insync.replicas": str(rules.min_insync_replicas)}
+        copies = rules.replication_factor or min(3, len(self._admin._client.cluster.brokers()) or 1)
+        new = []
+        for topic, count in missing.items():
+            config = CHANGELOG_CONFIG if topic == self._settings.changelog else {}
+            if topic in self._settings.inputs:
+                config = {"message.timestamp.type": "LogAppendTime"}
+                log.warning("created", "the input topic did not exist and was created", topic=topic, partitions=count)
+            new.append(NewTopic(topic, count, copies, topic_configs={**config, **durable}))
+        try:
+            answer = await self._admin.create_topics(new)
+        except KafkaError as error:
+            self._problems.append(f"topics {', '.join(missing)} cannot be created: {error}")
+            return
+        for topic, code, *text in answer.topic_errors:
+            if code and for_code(code) is not TopicAlreadyExistsError:
+                why = text[0] if text and text[0] else for_code(code).__name__
+                self._problems.append(f"topic {topic} does not exist and cannot be created: {why}")
+
+    def _check_counts(self, found: Mapping[str, int], partitions: int) -> None:
+        counts = {topic: found[topic] for topic in self._settings.inputs if topic in found}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{topic} has {count}" for topic, count in counts.items())
+            self._problems.append(f"input topics must have equal numbers of partitions: {told}")
+        changelog = self._settings.changelog
+        if found.get(changelog, partitions) != partitions:
+            self._problems.append(
+                f"the inputs have {partitions} partitions, the state in {changelog} was made with {found[changelog]}: "
+                "partitions cannot be changed under a running state; use a new --app-id"
+            )
+
+    async def _transactional(self) -> bool:
+        wanted = self._settings.delivery
+        if wanted is Delivery.EFFECTIVELY_ONCE:
+            return False
+        refusal = await self._refusal()
+        if refusal is not None and wanted is Delivery.EXACTLY_ONCE:
+            self._problems.append(
+                f"the broker offers no transactions ({refusal}): use --delivery effectively_once, or another broker"
+            )
+        return refusal is None
+
+    async def _refusal(self) -> str | None:
+        """Why the broker gives no transactional producer; None if it does. (It may name the request, not serve it.)"""
+        producer = AIOKafkaProducer(
+            **self._settings.client_arguments(), transactional_id=f"{self._settings.app_id}-probe"
+        )
+        try:
+            async with asyncio.timeout(TRANSACTION_SECONDS):
+                await producer.start()
+        except (KafkaError, TimeoutError) as error:
+            return str(error) or "no answer"
+        finally:
+            await producer.stop()
+        return None
+
+    async def _check_group(self) -> None:
+        low, high = await self._session_limits()
+        asked = self._settings.session_timeout * 1000
+        if (low is not None and asked < low) or (high is not None and asked > high):
+            self._problems.append(
+                f"--session-timeout {self._settings.session_timeout:g} is outside what the broker allows "
+                f"({(low or 0) / 1000:g} to {(high or 0) / 1000:g} seconds)"
+            )
+
+    async def _session_limits(self) -> tuple[int | None, int | None]:
+        nodes = self._admin._client.cluster.brokers()
+        if not nodes:
+            return None, None
+        resource = ConfigResource(ConfigResourceType.BROKER, str(next(iter(nodes)).nodeId))
+        values = (await self._configs([resource])).get(resource.name, {})
+        return _number(values.get("group.min.session.timeout.ms")), _number(values.get("group.max.session.timeout.ms"))
+
+    async def _limits(self, topics: Iterable[str]) -> dict[str, int]:
+        found = await self._configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics])
+        limits = {topic: _number(values.get("max.message.bytes")) for topic, values in found.items()}
+        return {topic: limit for topic, limit in limits.items() if limit}
+
+    async def _configs(self, resources: list[ConfigResource]) -> dict[str, dict[str, Any]]:
+        """Configurations by name; empty where the broker does not tell (or does not let us ask)."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                answers = await self._admin.describe_configs(resources)
+        except (KafkaError, IncompatibleBrokerVersion, TimeoutError) as error:
+            log.debug("configs", "the broker does not tell its configuration", reason=str(error))
+            return {}
+        told: dict[str, dict[str, Any]] = {}
+        for answer in answers:
+            for code, _text, _kind, name, entries in answer.resources:
+                if not code:
+                    told[name] = {entry[0]: entry[1] for entry in entries}
+        return told
+
+
+def _number(text: Any) -> int | None:
+    return int(text) if isinstance(text, str) and text.isdigit() else None

@@ -1,0 +1,206 @@
+"""Group commit: what the road decided for one partition reaches the broker in order, whole groups at a time.
+
+A group is: outputs, then *one* record batch to the changelog with the watermark last, then the acks. With
+transactions outputs and changelog are one transaction; without, the outputs are awaited first, so that a crash can
+only repeat them. What a timer decided depends on time, so it is made durable before it is sent: its group is
+committed without its outputs (states marked unsent), and again with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+
+from finalizer.codecs.state import StateCodec, Watermark
+from finalizer.core.model import SpanKey, State
+from finalizer.core.remembered import entry, packed
+from finalizer.pipeline import Decision, Output, Topic
+from finalizer.shell.placement import partition_of
+
+BATCH_BYTES = 15 * 1024 * 1024
+"""Of one record batch. The changelog topic takes 16 MiB, so that a group stays in one batch."""
+OUTPUT_BATCH_BYTES = 900_000
+"""Below the default `message.max.bytes` of a broker (1 MiB)."""
+GROUP_ITEMS = 8
+GROUP_BYTES = 4 * 1024 * 1024
+
+
+class Item(NamedTuple):
+    """One decision in the queue of a partition."""
+
+    decision: Decision
+    watermark: Watermark | None
+    """State of the inputs after an evidence frame; None for what a timer decided."""
+    acks: tuple[Any, ...]
+    """Faust events to acknowledge once it is durable."""
+    records: int
+    due_at: tuple[int, ...] = ()
+    """Deadlines (heard time, ns) of the spans that a timer closed."""
+
+
+class Destination(NamedTuple):
+    """An output topic and its number of partitions."""
+
+    topic: str
+    partitions: int
+
+
+class Stamp(NamedTuple):
+    """The broker's timestamp of a changelog batch (ms) and when its answer came (monotonic seconds)."""
+
+    stamp_ms: int
+    answered_at: float
+
+
+class Writer:
+    """Writes for one partition, through a producer of its own. Not for two tasks at once."""
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        codec: StateCodec,
+        *,
+        changelog: str,
+        partition: int,
+        outputs: Mapping[Topic, Destination],
+        transactional: bool,
+    ) -> None:
+        self._producer = producer
+        self._codec = codec
+        self._changelog = changelog
+        self._partition = partition
+        self._outputs = outputs
+        self._transactional = transactional
+        self._blocks: dict[int, list[int]] = {}
+        self._next_block = 0
+        self.watermark: Watermark | None = None
+        """The last one that was written, or restored."""
+
+    def loaded_block(self, window: int, number: int) -> None:
+        """A block that the restore found: its window's end deletes it."""
+        self._blocks.setdefault(window, []).append(number)
+        self._next_block = max(self._next_block, number + 1)
+
+    async def commit(self, items: Sequence[Item]) -> Stamp | None:
+        """Make a group durable: all of evidence, or all of a timer. Raises what the producer raises."""
+        for item in items:
+            if item.watermark is not None:
+                self.watermark = item.watermark
+        decisions = [item.decision for item in items]
+        outputs = [output for decision in decisions for output in decision.outputs]
+        if items[0].watermark is None and outputs:
+            await self._write([], self._records(decisions, unsent=True))
+            return await self._write(outputs, self._sent(decisions))
+        return await self._write(outputs, self._records(decisions, unsent=False))
+
+    async def send_again(self, outputs: list[Output], states: Iterable[tuple[SpanKey, State]]) -> None:
+        """Send finals that were decided before a crash and not marked as sent, and mark them."""
+        marks = [record for key, state in states for record in self._codec.span(key, None, state)]
+        await self._write(outputs, [*marks, *self._mark()])
+
+    async def touch(self) -> Stamp | None:
+        """Write the watermark alone: keeps the broker's clock known on a quiet partition."""
+        return await self._write([], self._mark())
+
+    async def stop(self) -> None:
+        """Close the producer; what is not committed is aborted."""
+        await self._producer.stop()
+
+    def _records(self, decisions: list[Decision], *, unsent: bool) -> list[tuple[bytes, bytes | None]]:
+        """The group's changelog records, coalesced: what was born and ended within it never appears."""
+        whole = decisions[0]
+        if len(decisions) > 1:
+            whole = Decision()
+            for decision in decisions:
+                whole.absorb(decision)
+        span = self._codec.span
+        records: list[tuple[bytes, bytes | None]] = []
+        for key, (before, after) in whole.changes.items():
+            closing = unsent and after is not None and after.closed is not None
+            records += span(key, before, after, unsent=closing)
+        records += self._memory(whole)
+        return records + self._mark()
+
+    def _sent(self, decisions: list[Decision]) -> list[tuple[bytes, bytes | None]]:
+        marks = [
+            record
+            for decision in decisions
+            for key, (_, after) in decision.changes.items()
+            if after is not None and after.closed is not None
+            for record in self._codec.span(key, None, after)
+        ]
+        return marks + self._mark()
+
+    def _memory(self, whole: Decision) -> list[tuple[bytes, bytes | None]]:
+        """One block for the spans that the group finished, and tombstones for the windows that are over."""
+        block, blocks = self._codec.block, self._blocks
+        records = [
+            block(window, number, None) for window in whole.forgotten_windows for number in blocks.pop(window, ())
+        ]
+        for window, entries in whole.finished.items():
+            records.append(block(window, self._next_block, packed(entry(key, end) for key, end in entries)))
+            blocks.setdefault(window, []).append(self._next_block)
+            self._next_block += 1
+        return records
+
+    def _mark(self) -> list[tuple[bytes, bytes | None]]:
+        return [] if self.watermark is None else [self._codec.watermark(self.watermark)]
+
+    async def _write(self, outputs: list[Output], changes: list[tuple[bytes, bytes | None]]) -> Stamp | None:
+        if self._transactional:
+            await self._producer.begin_transaction()
+        sent = await self._send_outputs(outputs)
+        if not self._transactional:
+            await _all(sent)
+            sent = []
+        logged = await self._send_changes(changes)
+        if self._transactional:
+            await self._producer.commit_transaction()
+        await _all(sent)
+        metadata = await _all(logged)
+        answered_at = time.monotonic()
+        if metadata and metadata[-1].timestamp_type == 1:
+            return Stamp(metadata[-1].timestamp, answered_at)
+        return None
+
+    async def _send_outputs(self, outputs: list[Output]) -> list[asyncio.Future[Any]]:
+        batches: dict[tuple[str, int], Any] = {}
+        futures: list[asyncio.Future[Any]] = []
+        for topic, key, value, headers, timestamp in outputs:
+            name, partitions = self._outputs[topic]
+            partition = 0 if key is None else partition_of(key, partitions)
+            place = (name, partition)
+            batch = batches.get(place)
+            if batch is None:
+                batch = batches[place] = self._producer.create_batch()
+            elif batch.size() + len(value or b"") > OUTPUT_BATCH_BYTES:
+                futures.append(await self._producer.send_batch(batch, name, partition=partition))
+                batch = batches[place] = self._producer.create_batch()
+            batch.append(key=key, value=value, timestamp=timestamp, headers=headers)
+        for (name, partition), batch in batches.items():
+            futures.append(await self._producer.send_batch(batch, name, partition=partition))
+        return futures
+
+    async def _send_changes(self, changes: list[tuple[bytes, bytes | None]]) -> list[asyncio.Future[Any]]:
+        if not changes:
+            return []
+        producer, name, partition = self._producer, self._changelog, self._partition
+        batch = producer.create_batch()
+        futures: list[asyncio.Future[Any]] = []
+        append = batch.append
+        for key, value in changes:
+            if append(key=key, value=value, timestamp=None) is None:
+                futures.append(await producer.send_batch(batch, name, partition=partition))
+                batch = producer.create_batch()
+                append = batch.append
+                append(key=key, value=value, timestamp=None)
+        futures.append(await producer.send_batch(batch, name, partition=partition))
+        return futures
+
+
+async def _all(futures: list[asyncio.Future[Any]]) -> list[Any]:
+    return [await future for future in futures]

@@ -1,0 +1,46 @@
+"""A stage for one test: topics, an app id and a configuration of its own, on whatever broker the test is given."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tests.brokers import Broker
+from tests.traffic import Reader, create_topics
+from tests.worker import QUICK_TERMS, Worker
+
+
+class Stage(NamedTuple):
+    """Names that no other test uses, and what to do with them."""
+
+    broker: Broker
+    name: str
+    inputs: tuple[str, ...]
+
+    @property
+    def topic(self) -> str:
+        """The first (mostly the only) input topic."""
+        return self.inputs[0]
+
+    def worker(self, *, terms: str = QUICK_TERMS, flags: Mapping[str, str] | None = None) -> Worker:
+        """A worker of this stage, not started. All of them share one app id, so they are one group."""
+        inputs = "".join(f"  - {{topic: {topic}}}\n" for topic in self.inputs)
+        outputs = "".join(f"  {role}: {{topic: {self.output(role)}}}\n" for role in ("finalized", "dlq", "rejected"))
+        return Worker(
+            self.broker.bootstrap, self.name, config=f"inputs:\n{inputs}outputs:\n{outputs}{terms}", flags=flags
+        )
+
+    def output(self, role: str) -> str:
+        return f"{self.name}.{role}"
+
+    def reader(self, role: str) -> Reader:
+        return Reader(self.broker.bootstrap, self.output(role))
+
+
+async def set_up(broker: Broker, *, inputs: int = 1, partitions: int = 4) -> Stage:
+    """Create a stage with its input topics."""
+    name = f"stage-{uuid.uuid4().hex[:12]}"
+    topics = tuple(f"{name}.events-{number}" for number in range(inputs))
+    await create_topics(broker.bootstrap, *topics, partitions=partitions)
+    return Stage(broker, name, topics)
