@@ -6,6 +6,7 @@ with a `Decision`: what to write, and what has changed. If deciding raises, the 
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
@@ -37,6 +38,11 @@ class Topic(IntEnum):
     FINALIZED = 0
     DLQ = 1
     REJECTED = 2
+
+
+_FINALIZED = Topic.FINALIZED
+_WORDS = {cause: cause.value for cause in Cause}
+"""The words of the causes: `Enum.value` is a Python call."""
 
 
 class Output(NamedTuple):
@@ -127,51 +133,62 @@ class Road:
     def hear(self, records: Sequence[Record], now: Moment, *, floor: int = 0, ceiling: int = 2**63 - 1) -> Decision:
         """Decide a frame of records of one topic. `floor` and `ceiling` (ns) bound the time each was heard at."""
         decision, touched = Decision(), dict[SpanKey, State | None]()
-        heard = [0] * len(_KINDS)
-        one = self._one
         try:
-            for record in records:
-                kind = one(record, now, min(max(record.timestamp * 1_000_000, floor), ceiling), decision, touched)
-                if kind is not None:
-                    heard[kind] += 1
+            self._decide(records, now, (floor, ceiling), decision, touched)
         except BaseException:
             self.spans.restore(touched)
             raise
-        for number, count in enumerate(heard):
-            if count:
-                decision.tally["evidence_total", records[0].topic, _KINDS[number]] = count
         self._settle(decision, touched, now)
         return decision
 
-    def _one(
-        self, record: Record, now: Moment, heard_at: int, decision: Decision, touched: dict[SpanKey, State | None]
-    ) -> Kind | None:
-        """Decide one record; tells what kind of evidence it held, if any."""
-        topic, spans = record.topic, self.spans
-        source = Coordinates(topic, record.partition, record.offset, heard_at)
-        try:
-            evidence = self._decoders[topic](record.value, source)
-        except Unusable as error:
-            self.reject(record, error, decision)
-            return None
-        key = evidence.key
-        state = spans.states.get(key)
-        touched.setdefault(key, state)
-        if state is None:
-            end = spans.memory.end_of(key)
-            if end is not None:
-                state = remembered_state(end)
-            terms = self._terms_for(evidence.subject or _NOTHING_KNOWN)
-        else:
-            terms = self._terms(state, evidence)
-        after, effects = hear(state, evidence, terms, now)
-        if effects:
-            self._carry_out(effects, record, decision)
-        if after is not None and after is not state:
-            spans.states[key] = after
-            if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
-                spans.windows.insert(key, after.wake_at)
-        return evidence.kind
+    def _decide(
+        self,
+        records: Sequence[Record],
+        now: Moment,
+        heard_within: tuple[int, int],
+        decision: Decision,
+        touched: dict[SpanKey, State | None],
+    ) -> None:
+        """The loop over a frame: everything here is paid for each record, so names are local and nothing is built."""
+        if not records:
+            return
+        spans, terms_for = self.spans, self._terms_for
+        states, end_of, insert = spans.states, spans.memory.end_of, spans.windows.insert
+        topic, partition = records[0].topic, records[0].partition
+        decode = self._decoders[topic]
+        floor, ceiling = heard_within
+        heard = [0] * len(_KINDS)
+        for record in records:
+            heard_at = record.timestamp * 1_000_000
+            if not floor <= heard_at <= ceiling:
+                heard_at = floor if heard_at < floor else ceiling
+            try:
+                evidence = decode(record.value, Coordinates(topic, partition, record.offset, heard_at))
+            except Unusable as error:
+                self.reject(record, error, decision)
+                continue
+            heard[evidence.kind] += 1
+            key = evidence.key
+            state = states.get(key)
+            if key not in touched:
+                touched[key] = state
+            if state is None:
+                end = end_of(key)
+                if end is not None:
+                    state = remembered_state(end)
+                terms = terms_for(evidence.subject or _NOTHING_KNOWN)
+            else:
+                terms = self._terms(state, evidence)
+            after, effects = hear(state, evidence, terms, now)
+            if effects:
+                self._carry_out(effects, record, decision)
+            if after is not None and after is not state:
+                states[key] = after
+                if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
+                    insert(key, after.wake_at)
+        for kind, count in zip(_KINDS, heard, strict=True):
+            if count:
+                decision.tally["evidence_total", topic, kind] = count
 
     def wake(self, now: Moment, *, limit: int) -> Decision:
         """Look at no more than `limit` spans whose deadline window is over."""
@@ -225,7 +242,7 @@ class Road:
         decision.tally["rejected_total", record.topic, error.reason.value] += 1
 
     def _terms(self, state: State, evidence: Evidence) -> Terms:
-        if evidence.body is not None and self.policy.looks_at_bodies and state.phase is _OPEN:
+        if evidence.body is not None and self.policy.looks_at_bodies and not _has_final(state):
             return self._terms_for(describe(lifecycle.layers_with(state, evidence)))
         return self.named(state)
 
@@ -256,10 +273,9 @@ class Road:
         facts = FACTS[cause]
         if self._all_finals or not facts.reported or final.closed.revision > 1:
             encode, content_type = self._encoding
-            decision.outputs.append(
-                Output(Topic.FINALIZED, _trace(final), encode(final), final_headers(final, content_type))
-            )
-        decision.tally["finals_total", cause.value, final.rule] += 1
+            headers = final_headers(final, content_type)
+            decision.outputs.append(Output(_FINALIZED, _trace(final), encode(final), headers))
+        decision.tally["finals_total", _WORDS[cause], final.rule] += 1
         if effect.overturned:
             decision.tally["verdicts_overturned_total", final.rule] += 1
         if facts.incomplete or effect.resolves:
@@ -274,33 +290,37 @@ class Road:
     def _settle(self, decision: Decision, touched: dict[SpanKey, State | None], now: Moment) -> None:
         """Move closed spans into memory, and note what has changed."""
         spans = self.spans
-        states, memory = spans.states, spans.memory
+        states, memory, changes = spans.states, spans.memory, decision.changes
+        opened = 0
         for key, before in touched.items():
-            after: State | None = states.get(key)
+            after = states.get(key)
             if after is before:
                 continue
-            was_open = _is_open(before)
+            was_open = before is not None and before.phase is _OPEN
+            opened -= was_open
             if before is not None and not was_open:
                 memory.release(key)
-            if after is None or after.phase is _OPEN:
-                spans.open += _is_open(after) - was_open
-            else:
-                spans.open -= was_open
-                if _plain(after):
-                    assert after.end is not None
-                    window = memory.finish(key, after.end, now.clock)
-                    decision.finished.setdefault(window, []).append((key, after.end))
+            if after is not None:
+                if after.phase is _OPEN:
+                    opened += 1
+                elif _plain(after):
+                    end = after.end
+                    assert end is not None
                     del states[key]
                     after = None
+                    window = memory.finish(key, end, now.clock)
+                    decision.finished.setdefault(window, []).append((key, end))
                 else:
                     states[key] = states.pop(key)  # what is open stays in front, the oldest first
                     memory.keep(key, now.clock, lifecycle.weight(after))
             if before is not None or after is not None:
-                decision.changes[key] = (before, after)
+                changes[key] = (before, after)
+        spans.open += opened
 
 
-def _is_open(state: State | None) -> bool:
-    return state is not None and state.phase is _OPEN
+def _has_final(state: State) -> bool:
+    """True if its rule stands on a final already; a dead letter without a start may still become any span."""
+    return state.closed is not None and state.closed.cause is not None
 
 
 def _plain(state: State) -> bool:
@@ -312,4 +332,4 @@ def _plain(state: State) -> bool:
 
 
 def _trace(final: Final) -> bytes:
-    return final.key[:16].hex().encode()
+    return hexlify(final.key[:16])

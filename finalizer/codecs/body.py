@@ -41,12 +41,12 @@ class NativeBody(msgspec.Struct, frozen=True, gc=False):
         """What this record says of its span."""
         event = parse(self.data)
         return Description(
-            event.name,
+            event.name or None,
             kind_number(event.span_kind),
-            event.span_type,
+            event.span_type or None,
             parent_id(event.parent_span_id),
-            event.session_id,
-            event.op_id,
+            event.session_id or None,
+            event.op_id or None,
             event.trace_state or "",
             present(event.resource),
             present(event.attributes),

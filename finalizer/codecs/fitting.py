@@ -6,19 +6,28 @@ when it was and how it ended is never left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
 from finalizer.codecs.description import Description
-from finalizer.codecs.values import Value
 
 LEAST_LIMIT: Final = 65_536
 """Bytes that every final fits into once all that can be left out is left out."""
 _CUT: Final = 128
 """Characters left of a name, once nothing else is there to leave out."""
 _CUT_FIELDS: Final = ("name", "span_type", "session_id", "op_id")
+
+
+class _Part(NamedTuple):
+    """One thing that can be left out: an attribute by its name, an event or a link by its place."""
+
+    size: int
+    field: str
+    name: str | int
+
 
 _size = msgspec.json.Encoder().encode
 
@@ -33,24 +42,22 @@ def fitted(description: Description, encode: Callable[[Description], bytes], max
         return data
     if max_bytes < LEAST_LIMIT:
         raise ValueError(f"a limit of {max_bytes} bytes is too small for finals; {LEAST_LIMIT} is the least")
-    while len(data) > max_bytes:
-        description = _smaller(description, len(data) - max_bytes)
-        data = encode(description)
-    return data
-
-
-def _smaller(description: Description, excess: int) -> Description:
-    """The description without its largest parts, `excess` bytes of them; with short names if no part is left."""
     parts = _parts(description)
-    if not parts:
-        return _cut(description)
+
+    def fits(count: int) -> bool:
+        return len(encode(_without(description, parts[:count]))) <= max_bytes
+
+    count = bisect_left(range(len(parts)), True, key=fits)  # the first that fits
+    smaller = _without(description, parts[:count])
+    data = encode(smaller)
+    return data if len(data) <= max_bytes else encode(_cut(smaller))
+
+
+def _without(description: Description, parts: Sequence[_Part]) -> Description:
+    """The description without these parts."""
     left_out: dict[str, set[str | int]] = {"attributes": set(), "resource": set(), "events": set(), "links": set()}
-    saved = 0
-    for size, field, name in parts:
-        if saved >= excess:
-            break
-        left_out[field].add(name)
-        saved += size
+    for part in parts:
+        left_out[part.field].add(part.name)
     attributes, events, links = left_out["attributes"], left_out["events"], left_out["links"]
     return msgspec.structs.replace(
         description,
@@ -61,22 +68,21 @@ def _smaller(description: Description, excess: int) -> Description:
         dropped_attributes=description.dropped_attributes + len(attributes),
         dropped_events=description.dropped_events + len(events),
         dropped_links=description.dropped_links + len(links),
-        truncated=description.truncated + sum(map(len, left_out.values())),
+        truncated=len(parts),
     )
 
 
-def _parts(description: Description) -> list[tuple[int, str, str | int]]:
-    """(size, field, name or place) of all that can be left out, the largest first, in a total order."""
-    parts: list[tuple[int, str, str | int]] = []
-    for field, attributes in (("attributes", description.attributes), ("resource", description.resource)):
-        parts += [(_bytes(name, value), field, name) for name, value in attributes.items()]
-    parts += [(len(_size(event)), "events", place) for place, event in enumerate(description.events)]
-    parts += [(len(_size(link)), "links", place) for place, link in enumerate(description.links)]
-    return sorted(parts, key=lambda part: (-part[0], part[1], part[2]))
+def _parts(description: Description) -> list[_Part]:
+    """All that can be left out, the largest first, in a total order."""
+    parts = [_Part(_bytes(*item), "attributes", item[0]) for item in description.attributes.items()]
+    parts += [_Part(_bytes(*item), "resource", item[0]) for item in description.resource.items()]
+    parts += [_Part(_bytes(event), "events", place) for place, event in enumerate(description.events)]
+    parts += [_Part(_bytes(link), "links", place) for place, link in enumerate(description.links)]
+    return sorted(parts, key=lambda part: (-part.size, part.field, part.name))
 
 
-def _bytes(name: str, value: Value) -> int:
-    return len(_size(name)) + len(_size(value))
+def _bytes(*content: object) -> int:
+    return len(_size(content))
 
 
 def _cut(description: Description) -> Description:

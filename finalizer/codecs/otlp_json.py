@@ -19,6 +19,8 @@ from finalizer.core import model
 
 _MAX_KEPT: Final = 4096
 """Bytes of a resource that is kept rendered; larger ones are rare, and would make the memory it takes unbounded."""
+_MAX_KEPT_WORD: Final = 256
+"""Characters of a span type that is kept rendered, for the same reason."""
 _STATUS: Final = ('"status":{}}', '"status":{"code":1}}', '"status":{"code":2}}')
 """The end of a span without a status message, by status code."""
 
@@ -79,8 +81,9 @@ def _span_attributes(final: model.Final, description: Description) -> str:
             rendered[name] = _attribute(name, value)
     told = sentence(final, description)
     inferred = not facts_of(closed.cause).reported
-    if inferred or description.op_id or description.truncated:
-        rendered |= _stated(told) | _rendered(noted(description))
+    short = len(description.span_type or "") <= _MAX_KEPT_WORD
+    if inferred or description.op_id or description.truncated or not short:
+        rendered |= (_stated(told) if short else _rendered(stated(told))) | _rendered(noted(description))
     else:
         rendered[PREFIX] = _block(told)  # names that share a prefix stand together wherever names are sorted
     if inferred:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -25,12 +25,14 @@ _UNSENT = 1
 _HEAD = struct.Struct(">BB")
 _BEAT = struct.Struct(">BBqqqqi")
 _BLOCK_KEY = struct.Struct(">qq")
+_SPAN_KEY_BYTES = 24
+_ENTRY_BYTES = 16
 _SEQ_LIMIT = 2**31
 
 _encode = msgspec.msgpack.Encoder().encode
 _StoredLayer = tuple[int, int, int, bytes]
 _Stored = tuple[
-    int,  # phase
+    Annotated[int, msgspec.Meta(ge=1, le=3)],  # phase; what is unseen is not stored
     str,  # rule
     str,  # policy
     int | None,  # start_at
@@ -122,7 +124,7 @@ class StateCodec:
             if before is None:
                 return []
             gone: list[tuple[bytes, bytes | None]] = [(_WHOLE + key, None)]
-            if before.last is not before.first:
+            if before.beats:
                 gone.append((_HOT + key, None))
             return gone
         if before is not None and not unsent and after.phase is Phase.OPEN and _only_beat(before, after):
@@ -147,18 +149,17 @@ class StateCodec:
             found = value[0] if value else "nothing"
             raise FormatError(f"format {found}, this release reads {VERSION}")
         try:
-            if tag == _WHOLE:
+            if tag == _WHOLE and len(rest) == _SPAN_KEY_BYTES:
                 return Gone(rest) if value is None else self._whole(rest, value)
-            if tag == _HOT:
+            if tag == _HOT and len(rest) == _SPAN_KEY_BYTES:
                 return None if value is None else self._hot(rest, value)
             if tag == _BLOCK:
-                window, number = _BLOCK_KEY.unpack(rest)
-                return Block(window, number, None if value is None else value[2:])
-            if tag == WATERMARK_KEY:
+                return _block(rest, value)
+            if key == WATERMARK_KEY:
                 return None if value is None else msgspec.msgpack.decode(value[2:], type=Watermark)
-        except (msgspec.DecodeError, msgspec.ValidationError, struct.error, ValueError, IndexError) as error:
+        except (struct.error, ValueError, IndexError, RecursionError) as error:
             raise FormatError(f"a record that cannot be read: {error}") from error
-        raise FormatError(f"an unknown kind of record: {tag!r}")
+        raise FormatError(f"an unknown kind of record, with the key {key[:40]!r}")
 
     def _beat(self, state: State) -> bytes | None:
         last = state.last
@@ -202,6 +203,15 @@ class StateCodec:
 
 
 _PHASES = tuple(Phase)
+
+
+def _block(key: bytes, value: bytes | None) -> Block:
+    window, number = _BLOCK_KEY.unpack(key)
+    if value is None:
+        return Block(window, number, None)
+    if len(value) % _ENTRY_BYTES != _HEAD.size:
+        raise ValueError(f"a block of {len(value)} bytes, which is no whole number of entries")
+    return Block(window, number, value[_HEAD.size :])
 
 
 def laid_over(state: State, beat: Beat) -> State:

@@ -58,6 +58,8 @@ def wake(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State, 
     deadline = passed(state, terms, now)
     if deadline is None:
         return _moved(state, _OPEN, wake_at(state, terms, now)), effects.NONE
+    if (state.rule, state.policy) != (terms.rule, terms.policy):  # the policy has changed since the last evidence
+        state = msgspec.structs.replace(state, rule=terms.rule, policy=terms.policy)
     return presume(key, state, deadline, now, phase=phase)
 
 

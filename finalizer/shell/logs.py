@@ -43,6 +43,11 @@ class Harmless(NamedTuple):
 _COORDINATOR = "aiokafka.consumer.group_coordinator"
 HARMLESS: Final = (
     Harmless(
+        "aiokafka.producer.sender",
+        "Unexpected error during InitProducerIdRequest: %s",
+        "How the start learns that a broker has no transactions; what follows from it is told.",
+    ),
+    Harmless(
         "faust.transport",
         "Topic creation disabled!",
         "Topics are created and checked before the app starts, so Faust is told to create none.",

@@ -33,8 +33,8 @@ WAKE_LIMIT = 1000
 """Spans looked at in one wake-up: some 20 ms."""
 FORGET_LIMIT = 10_000
 """Remembered spans forgotten in one tick: some 5 ms, and more a second than can finish."""
-INBOX_FRAMES = 4
-QUEUE_ITEMS = 16
+INBOX_FRAMES = 3
+QUEUE_ITEMS = 8
 TOUCH_SECONDS = 10.0
 INTERNAL_ERRORS_A_MINUTE = 10
 
@@ -141,14 +141,13 @@ class Partition:
             return False
         await _cancel(deciding)
         self._inbox.clear()
-        try:
-            async with asyncio.timeout(limit):
-                await self._queue.join()
-        except TimeoutError:
-            pass
+        emptied = asyncio.ensure_future(self._queue.join())
+        await asyncio.wait([emptied, committing], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        clean = emptied.done()  # a timer's group in hand is seen by this alone: it moves no offset
+        await _cancel(emptied)
         await _cancel(committing)
         self._tasks = []
-        return self.durable == self.decided and self._queue.empty()
+        return clean
 
     async def stop(self) -> None:
         """Drop everything that is not durable, and close the producer."""
@@ -199,15 +198,13 @@ class Partition:
             records = [record for record in records if record.offset > decided]
         now = self._time.now()
         stamped = frame.timestamp_type == 1
-        floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.decided_time(topic), now)
+        newest = 0
         if records:
             newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            self.clock.decided(topic, next_offset=frame.end, timestamp=min(newest * 1_000_000, max(now, floor)))
-        else:
-            self.clock.decided(topic, next_offset=frame.end, timestamp=0)
+        self.clock.decided(topic, next_offset=frame.end, timestamp=min(newest * 1_000_000, now))
         self.reading = self.clock.advance(now)
-        moment = self._moment(self.reading)
-        decision = self._decide(records, moment, floor, ceiling)
+        floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.topic_time(topic), now)
+        decision = self._decide(records, self._moment(self.reading), floor, ceiling)
         self.decided[topic] = max(decided, frame.end - 1)
         self._judge_input(topic, records, decision)
         return Item(decision, self._watermark(), (event,), len(records))
@@ -282,12 +279,14 @@ class Partition:
             else:
                 self.clock.moved(topic, position=answer.position)
         self.reading = reading = self.clock.advance(self._time.now())
-        moment = self._moment(reading)
-        decision = self.road.forget(moment, limit=FORGET_LIMIT)
-        if reading.may_close:
-            decision.absorb(self.road.wake(moment, limit=WAKE_LIMIT))
+        decision = self.road.forget(self._moment(reading), limit=FORGET_LIMIT)
         if decision:
-            return Item(decision, None, (), 0, tuple(decision.deadlines))
+            self._next_tick = now  # the deadlines are looked at right after this
+            return Item(decision, self._watermark(), (), 0)
+        if reading.may_close:
+            decision = self.road.wake(self._moment(reading), limit=WAKE_LIMIT)
+            if decision:
+                return Item(decision, None, (), 0, tuple(decision.deadlines))
         if now - self._touched_at > TOUCH_SECONDS:
             self._touched_at = now
             return Item(Decision(), self._watermark(), (), 0)

@@ -8,11 +8,12 @@ import os
 import signal
 import time
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, cast
 
 from finalizer import __version__
 from finalizer.codecs.native import NativeDecoder
-from finalizer.codecs.otlp import encode_json, encode_proto
+from finalizer.codecs.otlp import JSON, PROTO, encode_json, encode_proto
 from finalizer.pipeline import Decode, Encoding, Topic
 from finalizer.policy import schema
 from finalizer.shell import logs
@@ -120,6 +121,8 @@ def _decoders(settings: Settings) -> dict[str, Decode]:
 
 def _encoding(settings: Settings, facts: Facts) -> Encoding:
     limit = facts.max_bytes[Topic.FINALIZED] - HEADERS_BYTES
-    if settings.policy.outputs.finalized.encoding is schema.Encoding.OTLP_PROTO:
-        return Encoding(partial(encode_proto, max_bytes=limit), "application/x-protobuf")
-    return Encoding(partial(encode_json, max_bytes=limit), "application/json")
+    if settings.policy.outputs.finalized.encoding is not schema.Encoding.OTLP_PROTO:
+        return Encoding(partial(encode_json, max_bytes=limit), JSON)
+    if find_spec("opentelemetry.proto") is None:
+        raise Stop(Exit.CONFIGURATION, "otlp_proto needs opentelemetry-proto: pip install 'span-finalizer[otlp]'")
+    return Encoding(partial(encode_proto, max_bytes=limit), PROTO)

@@ -45,7 +45,7 @@ def test_records_move_the_clock_before_anything_is_known_of_the_wall() -> None:
         partition.hand_out("a")
         partition.decide("a", seconds)
         assert partition.read().clock == at(clock)
-    assert partition.clock.decided_time("a") == at(-40)
+    assert partition.clock.topic_time("a") == at(-40)
 
 
 def test_a_partition_without_answers_stands_still() -> None:

@@ -224,6 +224,7 @@ def test_each_dropped_line_is_still_what_the_library_says() -> None:
     written = {
         "aiokafka.consumer.group_coordinator": "aiokafka/consumer/group_coordinator.py",
         "aiokafka.cluster": "aiokafka/cluster.py",
+        "aiokafka.producer.sender": "aiokafka/producer/sender.py",
         "faust.transport": "faust/transport/drivers/aiokafka.py",
         "faust.tables.recovery": "faust/tables/recovery.py",
         "faust.app": "faust/app/base.py",

@@ -1,0 +1,51 @@
+"""`finalizer check`: all problems at once, and nothing changed."""
+
+import asyncio
+import socket
+import time
+from pathlib import Path
+
+from tests.cli.runs import run, start
+from tests.traffic import create_topics
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    """Options, policy and broker in one numbered list."""
+    (tmp_path / "finalizer.yaml").write_text("worker: {nonsense: 1}\nterms: {silence: soon}\n")
+    ran = run("check", "--broker", "127.0.0.1:1", folder=tmp_path)
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    assert lines[0] == "3 problems:"
+    assert lines[1].startswith("1. finalizer.yaml:1: worker.nonsense: no such option")
+    assert lines[2].startswith("2. finalizer.yaml:2: terms.silence: ")
+    assert lines[3].startswith("3. ")
+    assert "127.0.0.1:1" in lines[3]
+    assert not ran.err
+
+
+def test_a_broker_that_never_answers_is_given_up_within_seconds() -> None:
+    """A port that takes connections and says nothing (a firewall, another program) is no hang."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        running = [start(command, "--broker", address) for command in ("check", "send", "tail", "worker")]
+        ended = [(process.wait(timeout=20), process.communicate()) for process in running]
+        assert time.monotonic() - began < 10
+    assert [code for code, _ in ended[:3]] == [1, 3, 3]
+    assert ended[3][0] != 0
+    for _, (out, err) in ended:
+        assert address in (out + err).decode()
+        assert b"Traceback" not in err
+
+
+def test_what_is_wrong_with_the_topics_is_told(embedded_broker: str, tmp_path: Path) -> None:
+    """Inputs of one worker must have equal numbers of partitions: the sentence tells how many each has."""
+    asyncio.run(create_topics(embedded_broker, "check.one", partitions=2))
+    asyncio.run(create_topics(embedded_broker, "check.other", partitions=3))
+    (tmp_path / "finalizer.yaml").write_text("inputs:\n  - {topic: check.one}\n  - {topic: check.other}\n")
+    ran = run("check", "--broker", embedded_broker, folder=tmp_path)
+    assert ran.code == 1
+    assert "check.one has 2" in ran.out
+    assert "check.other has 3" in ran.out

@@ -1,0 +1,105 @@
+"""The demo, end to end: broker, worker and crowd as processes, and how it ends when something gets in its way."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.processes import alive, command_of, descendants
+from tests.cli.runs import environment, run, start
+from tests.waiting import LIMIT_SECONDS, until
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+
+
+def line_with(demo: "subprocess.Popen[bytes]", word: bytes) -> bytes:
+    """The first line on standard output that holds the word."""
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if word in line:
+            return line
+    raise AssertionError(f"it ended without {word!r}")
+
+
+def worker_of(demo: "subprocess.Popen[bytes]") -> int:
+    """The worker that the demo has started."""
+    [worker] = [pid for pid in descendants(demo.pid) if re.search(r"^\S+ -m finalizer worker ", command_of(pid))]
+    return worker
+
+
+def test_it_ends_by_itself_and_all_is_right() -> None:
+    """Every span of every client has the final that it should have: nothing wrong, nothing missing, nothing twice."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "finalizer", "demo", "--seconds", "6", "--spans", "200", "--plain"],
+        capture_output=True,
+        env=environment(),
+        timeout=90,
+        check=False,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert done.returncode == 0, out + err
+    assert time.monotonic() - began < 45
+    assert not err
+    [total] = [line.split() for line in out.splitlines() if line.split()[:1] == ["all"]]
+    assert total == ["all", "200", "200", "0", "0", "0"]
+    assert "clients at work: events=" in out
+    assert "heartbeat_lost=" in out
+    assert "\x1b" not in out
+
+
+def test_ctrl_c_ends_it_in_good_order() -> None:
+    """130, within seconds, and nothing stays behind."""
+    with start("demo", "--plain") as demo:
+        line_with(demo, b"clients at work")
+        family = descendants(demo.pid)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(timeout=LIMIT_SECONDS) == 130
+        assert demo.stderr is not None
+        assert b"Traceback" not in demo.stderr.read()
+    assert not alive(family)
+
+
+@needs_proc
+def test_nothing_stays_behind_even_if_it_is_killed() -> None:
+    """SIGKILL leaves it no time to stop anything; broker and worker end all the same."""
+    with start("demo", "--plain") as demo:
+        line_with(demo, b"clients at work")
+        family = descendants(demo.pid)
+        assert len(family) >= 4  # two supervisors, a broker, a worker
+        demo.kill()
+        demo.wait(timeout=LIMIT_SECONDS)
+        until(lambda: not alive(family))
+
+
+@needs_proc
+def test_a_worker_that_dies_is_one_sentence_and_its_last_words() -> None:
+    """The demo does not wait for what cannot come any more; 3, since a restart may cure it."""
+    with start("demo", "--plain") as demo:
+        line_with(demo, b"clients at work")
+        os.kill(worker_of(demo), signal.SIGKILL)
+        assert demo.wait(timeout=LIMIT_SECONDS) == 3
+        assert demo.stderr is not None
+        said = demo.stderr.read().decode()
+    assert said.startswith("finalizer: The worker ended by itself with exit code 137. Its last words:\n")
+    assert "Traceback" not in said
+
+
+def test_a_broker_that_cannot_run_is_one_sentence() -> None:
+    """Exit code 1: what is missing on this machine a person must bring."""
+    ran = run("demo", env={"CALF_TANSU_BIN": "/nowhere/tansu"})
+    assert ran.code == 1
+    assert ran.sentence.startswith("finalizer: The embedded broker has no binary for this machine.")
+
+
+def test_settings_for_other_workers_do_not_reach_it() -> None:
+    """Whoever has FINALIZER_BROKER set for production can still look at the demo."""
+    env = {"FINALIZER_SECURITY_PROTOCOL": "SASL_SSL", "FINALIZER_BROKER": "kafka:9092", "FINALIZER_CONFIG": "/none"}
+    with start("demo", "--plain", env=env) as demo:
+        line_with(demo, b"clients at work")
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(timeout=LIMIT_SECONDS) == 130

@@ -1,0 +1,403 @@
+"""One partition in virtual time: a broker with its logs and fetch answers, and one worker that reads and writes there.
+
+The worker is the real one but for what needs Kafka, Faust and a clock: road, partition clock, changelog codec, writer
+and restore are those of the package, called in the order in which `finalizer.shell.partition` calls them. Under the
+writer lies a producer that appends to lists. So what a crash leaves behind are real changelog bytes, and a restart
+goes through them.
+
+Whatever the story, `World.check` holds what is always promised: repeats are byte-identical, no final comes twice
+under another id, a log restores to the state in memory, and compacting it changes nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from finalizer.codecs.native import NativeDecoder
+from finalizer.codecs.otlp import JSON, encode_json
+from finalizer.codecs.state import StateCodec, Watermark
+from finalizer.core.clock import PartitionClock, Reading
+from finalizer.core.due import wake_at
+from finalizer.core.lifecycle import armed, weight
+from finalizer.core.model import Moment, Phase, SpanKey, State
+from finalizer.core.remembered import Remembered
+from finalizer.core.spans import Spans
+from finalizer.core.terms import SECOND
+from finalizer.pipeline import Decision, Encoding, Header, Road, Topic
+from finalizer.policy.load import Policy
+from finalizer.shell.restore import Restored
+from finalizer.shell.writer import Destination, Item, Writer
+
+EPOCH = 1_747_648_800 * SECOND
+"""The moment 0 of every story, in ns."""
+ANSWER = SECOND // 4
+"""A fetch answer comes this often on a quiet partition."""
+TOUCH = 10 * SECOND
+WAKE_LIMIT, FORGET_LIMIT = 1000, 10_000
+CHANGELOG = "changelog"
+PARTITION = 0
+OUTPUTS = {topic: Destination(topic.name.lower(), 1) for topic in Topic}
+
+_HISTORY_UNKNOWN = b'"span_finalizer.history"'
+
+T = TypeVar("T")
+Change = tuple[bytes, bytes | None]
+
+
+class Crash(Exception):
+    """The worker is killed here."""
+
+
+class Record(NamedTuple):
+    """A record of an input, as a Kafka client hands it out."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
+
+
+class Written(NamedTuple):
+    """A record of an output topic."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+
+class Input:
+    """The log of an input topic."""
+
+    def __init__(self, topic: str, *, append_time: bool) -> None:
+        self.topic = topic
+        self.append_time = append_time
+        self.records: list[Record] = []
+        self.up = True
+
+    def append(self, key: bytes, value: bytes | None, *, now: int, stamp: int) -> None:
+        """Take a record at `now`; `stamp` is the time that its producer gave it."""
+        assert self.up, f"{self.topic} is down: its clients send again when it is back"
+        time = now if self.append_time else stamp
+        self.records.append(Record(self.topic, PARTITION, len(self.records), time // 1_000_000, key, value))
+
+
+class Broker:
+    """Everything that outlives a worker."""
+
+    def __init__(self, inputs: Iterable[Input]) -> None:
+        self.inputs = {one.topic: one for one in inputs}
+        self.outputs: dict[str, list[Written]] = defaultdict(list)
+        self.changelog: list[Change] = []
+
+    def compacted(self) -> list[Change]:
+        """The changelog as compaction leaves it: the last value of each key, in the order of the log."""
+        last = {key: place for place, (key, _) in enumerate(self.changelog)}
+        return [
+            (key, value)
+            for place, (key, value) in enumerate(self.changelog)
+            if last[key] == place and value is not None
+        ]
+
+
+class _Done:
+    """What an append answers, at once."""
+
+    timestamp = 0
+    timestamp_type = 0
+
+    def __await__(self) -> Generator[None, None, _Done]:
+        yield from ()
+        return self
+
+
+class _Batch:
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes, bytes | None, Sequence[Header]]] = []
+
+    def append(
+        self, *, key: bytes, value: bytes | None, timestamp: int | None, headers: Sequence[Header] = ()
+    ) -> object:
+        self.records.append((key, value, headers))
+        return self
+
+    def size(self) -> int:
+        return sum(len(value or b"") for _, value, _ in self.records)
+
+
+class Producer:
+    """What the writer asks of `AIOKafkaProducer`. It may be told to die before the next write of a kind."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._open: list[tuple[str, _Batch]] | None = None
+        self._wrote_outputs = False
+        self.dies_before = ""
+
+    async def begin_transaction(self) -> None:
+        self._open = []
+
+    async def commit_transaction(self) -> None:
+        written, self._open = self._open or [], None
+        for topic, batch in written:
+            self._append(topic, batch)
+
+    def create_batch(self) -> _Batch:
+        return _Batch()
+
+    async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> _Done:
+        assert partition == PARTITION
+        if topic != CHANGELOG and self.dies_before == "outputs":
+            raise Crash
+        if topic == CHANGELOG and self._wrote_outputs and self.dies_before == "changelog":
+            raise Crash
+        self._wrote_outputs = topic != CHANGELOG
+        if self._open is None:
+            self._append(topic, batch)
+        else:
+            self._open.append((topic, batch))
+        return _Done()
+
+    def _append(self, topic: str, batch: _Batch) -> None:
+        if topic == CHANGELOG:
+            self._broker.changelog += [(key, value) for key, value, _ in batch.records]
+        else:
+            self._broker.outputs[topic] += [Written(key, value, dict(headers)) for key, value, headers in batch.records]
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("nothing here ever waits")
+
+
+def restored(policy: Policy, changes: Iterable[Change]) -> Restored:
+    """What these changelog records hold."""
+    codec, found = StateCodec([one.topic for one in policy.inputs], PARTITION), Restored()
+    for key, value in changes:
+        found.apply(codec, key, value)
+    return found
+
+
+class Worker:
+    """One partition of a worker, from its restore on. Times are the broker's wall, in ns."""
+
+    def __init__(self, policy: Policy, broker: Broker, now: int, *, transactional: bool) -> None:
+        self.policy, self.broker, self.producer = policy, broker, Producer(broker)
+        self.frozen = False
+        self.most_records = 2000
+        """Handed out by one poll."""
+        topics = [one.topic for one in policy.inputs]
+        found = restored(policy, broker.changelog)
+        self._base = found.watermark or self._first_watermark(topics, transactional=transactional)
+        self.decided = dict(self._base.offsets)
+        self._positions = {topic: offset + 1 for topic, offset in self.decided.items()}
+        self._outstanding: dict[str, int] | None = None
+        self._touched_at = now
+        self.reading: Reading | None = None
+        self.clock = PartitionClock(
+            topics, settle=policy.safety.settle, clock=self._base.clock, taken_off=self._base.taken_off
+        )
+        self._writer = Writer(
+            self.producer,
+            StateCodec(topics, PARTITION),
+            changelog=CHANGELOG,
+            partition=PARTITION,
+            outputs=OUTPUTS,
+            transactional=transactional,
+        )
+        self._writer.watermark = self._base
+        decoders = {one.topic: NativeDecoder(kind=one.kind).decode for one in policy.inputs}
+        self.spans = Spans(Remembered(policy.remember.presumed, policy.remember.finished, policy.remember.max_bytes))
+        self._road = Road(policy, self.spans, decoders=decoders, encoding=Encoding(encode_json, JSON))
+        self._fill(found)
+        self._send_unsent(found)
+        finished(self._writer.touch())
+        self.clock.assigned(now)
+        for topic, position in self._positions.items():
+            self.clock.skipped(topic, position=position)
+            self.clock.decided(topic, next_offset=position, timestamp=0)
+
+    def beat(self, now: int) -> None:
+        """What happens between two fetch answers: poll, look at the timer, decide what was polled, look again."""
+        if self.frozen:
+            self._outstanding = self._outstanding or self._ends()
+            return
+        frames = self._poll(now)
+        self._tick(now)
+        group = [self._hear(now, topic, records) for topic, records in frames]
+        if group:
+            self._commit(group, now)
+        self._tick(now)
+
+    def derived(self, states: Mapping[SpanKey, State]) -> dict[SpanKey, State]:
+        """States without what is not stored: when to look next, and the terms of now where the policy has changed."""
+        found = {}
+        for key, state in states.items():
+            found[key] = armed(state, 0)
+            if state.phase is Phase.OPEN:
+                terms = self._road.named(state)
+                found[key] = msgspec.structs.replace(found[key], rule=terms.rule, policy=terms.policy)
+        return found
+
+    def _ends(self) -> dict[str, int]:
+        return {topic: len(one.records) for topic, one in self.broker.inputs.items() if one.up}
+
+    def _poll(self, now: int) -> list[tuple[str, list[Record]]]:
+        """Fetch answers of now. A process that was frozen finds first the one that it had asked for before."""
+        ends, self._outstanding = self._outstanding or self._ends(), None
+        frames = []
+        for topic, position in self._positions.items():
+            end = ends.get(topic)
+            if end is None:
+                self.clock.moved(topic, position=position)
+                continue
+            records = self.broker.inputs[topic].records[position : min(end, position + self.most_records)]
+            self._positions[topic] = position + len(records)
+            self.clock.answered(topic, arrived_at=now, position=self._positions[topic], highwater=end)
+            if records:
+                frames.append((topic, records))
+        return frames
+
+    def _tick(self, now: int) -> None:
+        self.reading = reading = self.clock.advance(now)
+        decision = self._road.forget(self._moment(reading), limit=FORGET_LIMIT)
+        if decision:
+            self._commit([Item(decision, self._watermark(), (), 0)], now)
+        decision = self._road.wake(self._moment(reading), limit=WAKE_LIMIT) if reading.may_close else Decision()
+        if decision:
+            self._commit([Item(decision, None, (), 0)], now)
+        if now - self._touched_at > TOUCH:
+            self._commit([Item(Decision(), self._watermark(), (), 0)], now)
+
+    def _hear(self, now: int, topic: str, records: Sequence[Record]) -> Item:
+        stamped = self.broker.inputs[topic].append_time
+        newest = records[-1].timestamp if stamped else statistics.median_low(one.timestamp for one in records)
+        end = records[-1].offset + 1
+        self.clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now))
+        self.reading = self.clock.advance(now)
+        floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.topic_time(topic), now)
+        decision = self._road.hear(records, self._moment(self.reading), floor=floor, ceiling=ceiling)
+        self.decided[topic] = end - 1
+        return Item(decision, self._watermark(), (), len(records))
+
+    def _commit(self, group: list[Item], now: int) -> None:
+        finished(self._writer.commit(group))
+        self._touched_at = now
+
+    def _moment(self, reading: Reading) -> Moment:
+        return Moment(reading.clock, reading.patience, self.spans.memory.horizon)
+
+    def _watermark(self) -> Watermark:
+        reading = self.reading
+        return Watermark(
+            offsets=dict(self.decided),
+            delivery=self._base.delivery,
+            partitions=self._base.partitions,
+            clock=self._base.clock if reading is None else reading.clock,
+            taken_off=self.clock.taken_off,
+            horizon=self.spans.memory.horizon,
+            policy=self.policy.fingerprint,
+        )
+
+    def _first_watermark(self, topics: Iterable[str], *, transactional: bool) -> Watermark:
+        return Watermark(
+            offsets=dict.fromkeys(topics, -1),
+            delivery="exactly_once" if transactional else "effectively_once",
+            partitions=1,
+            clock=0,
+            taken_off=0,
+            horizon=0,
+            policy=self.policy.fingerprint,
+        )
+
+    def _fill(self, found: Restored) -> None:
+        spans, base = self.spans, self._base
+        now = Moment(base.clock, base.clock - base.taken_off, base.horizon)
+        spans.states = found.states
+        spans.memory.horizon = base.horizon
+        for key, state in found.states.items():
+            if state.phase is Phase.OPEN:
+                spans.open += 1
+                at = wake_at(state, self._road.named(state), now)
+                spans.states[key] = armed(state, at)
+                spans.windows.insert(key, at)
+            elif state.closed is not None:
+                spans.memory.keep(key, state.closed.detected_at, weight(state))
+        for (window, block), data in found.blocks.items():
+            spans.memory.load_block(window, data)
+            self._writer.loaded_block(window, block)
+
+    def _send_unsent(self, found: Restored) -> None:
+        decision = Decision()
+        unsent = [(key, found.states[key]) for key in found.unsent]
+        for key, state in unsent:
+            self._road.again(key, state, decision)
+        if unsent:
+            finished(self._writer.send_again(decision.outputs, unsent))
+
+
+class World:
+    """Broker, worker and wall clock. The first worker has settled when the story begins."""
+
+    def __init__(self, policy: Policy, inputs: Iterable[Input], *, transactional: bool = False) -> None:
+        self.broker = Broker(inputs)
+        self.policy = policy
+        self.transactional = transactional
+        self._next_answer = self.now = EPOCH - policy.safety.settle - SECOND
+        self.worker: Worker | None = None
+        self.start()
+        self.run_until(EPOCH)
+
+    def start(self) -> None:
+        """Start a worker, which restores what the last one left."""
+        assert self.worker is None, "the worker is running"
+        self.worker = Worker(self.policy, self.broker, self.now, transactional=self.transactional)
+
+    def crash(self) -> None:
+        """Kill the worker: what it had in memory is gone."""
+        self.worker = None
+
+    def run_until(self, moment: int) -> None:
+        """Let the time go on."""
+        while self._next_answer <= moment:
+            self.now = self._next_answer
+            self._next_answer += ANSWER
+            if self.worker is not None:
+                try:
+                    self.worker.beat(self.now)
+                except Crash:
+                    self.crash()
+        self.now = moment
+
+    def check(self) -> None:
+        """What holds in every story."""
+        told: dict[bytes, Written] = {}
+        for final in self.broker.outputs[OUTPUTS[Topic.FINALIZED].topic]:
+            known = told.setdefault(final.headers["span-finalizer-id"], final)
+            same = (known.key, known.value) == (final.key, final.value)
+            assert same or _HISTORY_UNKNOWN in (final.value or b""), "a repeated final has other bytes"
+        full, compacted = (
+            restored(self.policy, changes) for changes in (self.broker.changelog, self.broker.compacted())
+        )
+        for name in ("states", "unsent", "blocks", "watermark"):
+            assert getattr(full, name) == getattr(compacted, name), f"{name} differ once the changelog is compacted"
+        if self.worker is None:
+            return
+        spans, derived = self.worker.spans, self.worker.derived
+        assert derived(full.states) == derived(spans.states), "memory and changelog differ"
+        assert not full.unsent
+        assert spans.open == sum(state.phase is Phase.OPEN for state in full.states.values())
+        again = Worker(self.policy, self.broker, self.now, transactional=self.transactional)
+        assert again.spans.memory.bytes == spans.memory.bytes, "what is remembered comes back"
