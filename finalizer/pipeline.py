@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from finalizer.codecs import dead_letter, rejected
 from finalizer.codecs.description import describe
 from finalizer.codecs.errors import Reason, Unusable
@@ -21,15 +23,14 @@ from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import BeyondMemory, DeadLetter, Effects, Emit, Late
 from finalizer.core.lifecycle import hear
 from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey, State
-from finalizer.core.remembered import fits, remembered_state
+from finalizer.core.remembered import Entry, fits, remembered_state
 from finalizer.core.spans import Spans
 from finalizer.core.terms import Terms
 from finalizer.policy.schema import Include, Policy
 
 Header = tuple[str, bytes]
-_OPEN = Phase.OPEN
+_OPEN, _COMPLETED = Phase.OPEN, Cause.COMPLETED
 _NOTHING_KNOWN = describe(())
-_KINDS = tuple(kind.name for kind in Kind)
 
 
 class Topic(IntEnum):
@@ -41,11 +42,11 @@ class Topic(IntEnum):
 
 
 _FINALIZED = Topic.FINALIZED
-_WORDS = {cause: cause.value for cause in Cause}
-"""The words of the causes: `Enum.value` is a Python call."""
+_WORDS = {cause: (cause.value, facts.reported, facts.incomplete) for cause, facts in FACTS.items()}
+"""What an emit asks of a cause: its word, and if it was reported, and is incomplete. (`Enum.value` is a Python call.)"""
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """One record to write. `timestamp` in milliseconds; None: the writer's time."""
 
     topic: Topic
@@ -94,8 +95,8 @@ class Decision:
         self.outputs: list[Output] = []
         self.changes: dict[SpanKey, tuple[State | None, State | None]] = {}
         """Span key -> (state before, state after); None where there is none."""
-        self.finished: dict[int, list[tuple[SpanKey, End]]] = {}
-        """Memory window -> spans finished, of which only a fingerprint is kept."""
+        self.finished: dict[int, list[Entry]] = {}
+        """Memory window -> fingerprints of the spans finished, of which nothing else is kept."""
         self.forgotten_windows: list[int] = []
         """Memory windows that are over."""
         self.deadlines: list[int] = []
@@ -127,7 +128,7 @@ class Road:
         self.spans = spans
         self._decoders = decoders
         self._terms_for = policy.terms_for
-        self._encoding = encoding
+        self._encode, self._content_type = encoding
         self._all_finals = policy.outputs.finalized.include is Include.ALL
 
     def hear(self, records: Sequence[Record], now: Moment, *, floor: int = 0, ceiling: int = 2**63 - 1) -> Decision:
@@ -157,7 +158,7 @@ class Road:
         topic, partition = records[0].topic, records[0].partition
         decode = self._decoders[topic]
         floor, ceiling = heard_within
-        heard = [0] * len(_KINDS)
+        heard: list[Kind] = []
         for record in records:
             heard_at = record.timestamp * 1_000_000
             if not floor <= heard_at <= ceiling:
@@ -167,7 +168,7 @@ class Road:
             except Unusable as error:
                 self.reject(record, error, decision)
                 continue
-            heard[evidence.kind] += 1
+            heard.append(evidence.kind)
             key = evidence.key
             state = states.get(key)
             if key not in touched:
@@ -186,9 +187,8 @@ class Road:
                 states[key] = after
                 if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
                     insert(key, after.wake_at)
-        for kind, count in zip(_KINDS, heard, strict=True):
-            if count:
-                decision.tally["evidence_total", topic, kind] = count
+        for kind, count in Counter(heard).items():
+            decision.tally["evidence_total", topic, kind.name] = count
 
     def wake(self, now: Moment, *, limit: int) -> Decision:
         """Look at no more than `limit` spans whose deadline window is over."""
@@ -270,20 +270,19 @@ class Road:
         final = effect.final
         cause = final.closed.cause
         assert cause is not None
-        facts = FACTS[cause]
-        if self._all_finals or not facts.reported or final.closed.revision > 1:
-            encode, content_type = self._encoding
-            headers = final_headers(final, content_type)
-            decision.outputs.append(Output(_FINALIZED, _trace(final), encode(final), headers))
-        decision.tally["finals_total", _WORDS[cause], final.rule] += 1
+        word, reported, incomplete = _WORDS[cause]
+        if self._all_finals or not reported or final.closed.revision > 1:
+            headers = final_headers(final, self._content_type)
+            decision.outputs.append(Output(_FINALIZED, hexlify(final.key[:16]), self._encode(final), headers))
+        decision.tally["finals_total", word, final.rule] += 1
         if effect.overturned:
             decision.tally["verdicts_overturned_total", final.rule] += 1
-        if facts.incomplete or effect.resolves:
+        if incomplete or effect.resolves:
             self._letter(final, "resolved" if effect.resolves else "incomplete", decision)
 
     def _letter(self, final: Final, kind: str, decision: Decision) -> None:
         value, headers = dead_letter.encode(final, kind=kind), dead_letter.letter_headers(final, kind=kind)
-        decision.outputs.append(Output(Topic.DLQ, _trace(final), value, headers))
+        decision.outputs.append(Output(Topic.DLQ, hexlify(final.key[:16]), value, headers))
         cause = final.closed.cause
         decision.tally["dead_letters_total", kind if cause is None else cause.value] += 1
 
@@ -291,6 +290,7 @@ class Road:
         """Move closed spans into memory, and note what has changed."""
         spans = self.spans
         states, memory, changes = spans.states, spans.memory, decision.changes
+        ended: list[tuple[SpanKey, End]] = []
         opened = 0
         for key, before in touched.items():
             after = states.get(key)
@@ -304,18 +304,19 @@ class Road:
                 if after.phase is _OPEN:
                     opened += 1
                 elif _plain(after):
-                    end = after.end
-                    assert end is not None
+                    assert after.end is not None
+                    ended.append((key, after.end))
                     del states[key]
                     after = None
-                    window = memory.finish(key, end, now.clock)
-                    decision.finished.setdefault(window, []).append((key, end))
                 else:
                     states[key] = states.pop(key)  # what is open stays in front, the oldest first
                     memory.keep(key, now.clock, lifecycle.weight(after))
             if before is not None or after is not None:
                 changes[key] = (before, after)
         spans.open += opened
+        if ended:
+            window, entries = memory.finish_all(ended, now.clock)
+            decision.finished[window] = entries
 
 
 def _has_final(state: State) -> bool:
@@ -328,8 +329,4 @@ def _plain(state: State) -> bool:
     closed, end = state.closed, state.end
     if closed is None or end is None:
         return False
-    return closed.cause is Cause.COMPLETED and closed.revision == 1 and fits(end)
-
-
-def _trace(final: Final) -> bytes:
-    return hexlify(final.key[:16])
+    return closed.cause is _COMPLETED and closed.revision == 1 and fits(end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import defaultdict
@@ -40,14 +41,17 @@ async def create_topics(bootstrap: str, *topics: str, partitions: int = 4, **con
         await admin.close()
 
 
-async def send(bootstrap: str, topic: str, events: Iterable[Mapping[str, Any] | bytes]) -> None:
+async def send(
+    bootstrap: str, topic: str, events: Iterable[Mapping[str, Any] | bytes], *, timestamp_ms: int | None = None
+) -> None:
     """Send native events (or raw bytes), keyed by trace id, and wait until all are acknowledged."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2)
     await producer.start()
     try:
         for one in events:
             key = b"raw" if isinstance(one, bytes) else str(one["trace_id"]).encode()
-            await producer.send(topic, value=one if isinstance(one, bytes) else json.dumps(one).encode(), key=key)
+            value = one if isinstance(one, bytes) else json.dumps(one).encode()
+            await producer.send(topic, value=value, key=key, timestamp_ms=timestamp_ms)
         await producer.flush()
     finally:
         await producer.stop()
@@ -139,3 +143,35 @@ def by_span(records: Iterable[Any]) -> dict[int, list[Final]]:
         one = final(record)
         found[one.number].append(one)
     return dict(found)
+
+
+async def committed(bootstrap: str, group: str, topic: str, *, partitions: int = 4) -> int:
+    """How many records of a topic the group has read and committed."""
+    places = [TopicPartition(topic, number) for number in range(partitions)]
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(group, partitions=places)
+        return sum(max(0, known.offset) for known in found.values())
+    finally:
+        await admin.close()
+
+
+async def move_offsets(bootstrap: str, group: str, places: Mapping[TopicPartition, int]) -> None:
+    """Set the committed offsets of a group that has no members, as an operator would."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign(list(places))
+        await consumer.commit(dict(places))
+
+
+async def delete_topics(bootstrap: str, *topics: str) -> None:
+    """Delete topics and wait until the broker names them no more."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics(list(topics))
+        async with asyncio.timeout(20):
+            while set(topics) & set(await admin.list_topics()):
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -34,7 +33,8 @@ safety: {settle: 1s}
 
 
 class Worker:
-    """One worker; `config` is the text of its finalizer.yaml. Its log goes to a file, for the failing test to show."""
+    """One worker; `config` is the text of its finalizer.yaml, a flag without a value has "". Its log goes to a file, to
+    be shown by a failing test."""
 
     def __init__(
         self, bootstrap: str, app_id: str, *, config: str = QUICK_TERMS, flags: Mapping[str, str] | None = None
@@ -49,11 +49,11 @@ class Worker:
             "--app-id": app_id,
             "--config": str(folder / "finalizer.yaml"),
             "--web-port": str(self.port),
-            "--session-timeout": "3",
+            "--session-timeout": "2",
             **(flags or {}),
         }
         command = [sys.executable, "-m", "finalizer", "worker"]
-        self._command = command + [part for option in options.items() for part in option]
+        self._command = command + [part for option in options.items() for part in option if part]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,9 +72,7 @@ class Worker:
     def start(self, *, ready: bool = True) -> Self:
         """Start it (again), and wait until it says that it is ready."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env={**os.environ}
-            )
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         if ready:
             self.wait_until_ready()
         return self
@@ -94,6 +92,11 @@ class Worker:
         """Ask it to stop; returns its exit code."""
         self.signal(signal.SIGTERM)
         return self._running.wait(limit_seconds)
+
+    def kill_in(self, seconds: float) -> None:
+        """Kill it at a moment of the test's choosing, whatever it is doing then."""
+        time.sleep(seconds)
+        self.kill()
 
     def wait(self, *, limit_seconds: float = 30.0) -> int:
         """Its exit code, once it has ended by itself."""
@@ -125,6 +128,13 @@ class Worker:
         give_up = time.monotonic() + READY_LIMIT_SECONDS
         while self.metric(name, **labels) < value:
             assert time.monotonic() < give_up, f"{name} is {self.metric(name, **labels)}, not {value}\n{self.log}"
+            await asyncio.sleep(0.05)
+
+    async def says(self, words: str, *, times: int = 1) -> None:
+        """Wait until its log holds these words (so many times)."""
+        give_up = time.monotonic() + READY_LIMIT_SECONDS
+        while self.log.count(words) < times:
+            assert time.monotonic() < give_up, f"never said {words!r}\n{self.log}"
             await asyncio.sleep(0.05)
 
     def _is_ready(self) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from finalizer.codecs.description import Description, Link, SpanEvent, includes
 from finalizer.codecs.ids import parent_id
-from finalizer.codecs.native_event import NativeEvent, kind_number, parse
+from finalizer.codecs.native_event import KIND_NUMBERS, NativeEvent, parse
 from finalizer.codecs.values import Value, present
 from finalizer.core.model import Body
 
@@ -21,13 +21,9 @@ from finalizer.core.model import Body
 class NativeBody(msgspec.Struct, frozen=True, gc=False):
     """The body of a native record that `NativeDecoder` has accepted."""
 
-    FORMAT: ClassVar[int] = 1
+    format: ClassVar[int] = 1
 
     data: bytes
-
-    @property
-    def format(self) -> int:
-        return self.FORMAT
 
     def covers(self, older: Body, /) -> bool:
         """True if every name that `older` gives a value to has one here too. Other formats are never covered."""
@@ -42,7 +38,7 @@ class NativeBody(msgspec.Struct, frozen=True, gc=False):
         event = parse(self.data)
         return Description(
             event.name or None,
-            kind_number(event.span_kind),
+            KIND_NUMBERS[event.span_kind],
             event.span_type or None,
             parent_id(event.parent_span_id),
             event.session_id or None,
@@ -62,7 +58,7 @@ def _covers(newer: NativeEvent[Value], older: NativeEvent[Value]) -> bool:
         and (newer.session_id or not older.session_id)
         and (newer.op_id or not older.op_id)
         and (newer.trace_state or not older.trace_state)
-        and (not older.span_kind or kind_number(newer.span_kind))
+        and (not older.span_kind or KIND_NUMBERS[newer.span_kind])
         and (not older.parent_span_id or parent_id(newer.parent_span_id))
         and (not older.attributes or present(older.attributes).keys() <= present(newer.attributes).keys())
         and (not older.resource or present(older.resource).keys() <= present(newer.resource).keys())
@@ -85,7 +81,7 @@ def _events(event: NativeEvent[Value]) -> list[SpanEvent]:
     ]
 
 
-_FORMATS: dict[int, Callable[[bytes], NativeBody]] = {NativeBody.FORMAT: NativeBody}
+_FORMATS: dict[int, Callable[[bytes], NativeBody]] = {NativeBody.format: NativeBody}
 
 
 def body_of(number: int, data: bytes) -> Body:

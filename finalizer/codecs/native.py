@@ -55,10 +55,12 @@ _CODES: Final[dict[int | str | None, StatusCode]] = {
         for spelling in (int(code), code.name.lower(), code.name, code.name.capitalize(), f"STATUS_CODE_{code.name}")
     },
 }
-_SET: Final = (None, Status(StatusCode.OK), Status(StatusCode.ERROR))
+_SET: Final = {code: None if not number else Status(number) for code, number in _CODES.items()}
+"""The status that a code alone sets, by every spelling of it; unset sets nothing."""
 _ARRAY: Final = ord("[")
 _START, _END, _LIFECYCLE = Kind.START, Kind.END, Kind.LIFECYCLE
 _COMPLETED = Cause.COMPLETED
+_from_hex = bytes.fromhex
 
 
 class NativeDecoder:
@@ -75,10 +77,11 @@ class NativeDecoder:
         """
         try:
             event = read_plain(value)  # type: ignore[arg-type]  # None is refused below, with all the others
-            key = bytes.fromhex(event.trace_id + event.span_id)  # type: ignore[operator]
+            key = _from_hex(event.trace_id + event.span_id)  # type: ignore[operator]
         except (ValueError, TypeError, RecursionError):
             event = parse(value)
             key = span_key(event.trace_id, event.span_id)
+        # From here on all is paid for each record: what is rare is left to others, and nothing is called without need.
         if len(key) != 24 or event.trace_id == NO_TRACE or event.span_id == NO_SPAN:
             span_key(event.trace_id, event.span_id)
         kind = self._kinds.get(event.type)
@@ -114,24 +117,28 @@ class NativeDecoder:
             if event.parent_span_id or event.links:
                 _check_ids(event)
             body, subject = NativeBody(value), event
-        status = None
-        if event.status is not None:
-            status = _status(event.status)
+        told, status, end, interval, timeout = event.status, None, None, event.heartbeat_interval_ms, event.timeout_ms
+        if told is not None:
+            status = _SET[told.code] if told.message is None else _status(told)
+        if kind is _END:
+            end = _end(event, at, status) if event.reason else End(_COMPLETED, at, status)
+            status = None
+        seq, expires = event.seq, event.session_expires_unix_nano
         return Evidence(
             kind,
             key,
             at,
             source,
-            -1 if event.seq is None else event.seq,
+            -1 if seq is None else seq,
             start_at,
             body,
             subject,
-            _end(event, at, status) if kind is _END else None,
-            None if kind is _END else status,
+            end,
+            status,
             event.progress,
-            nanoseconds(event.heartbeat_interval_ms) if event.heartbeat_interval_ms else 0,
-            nanoseconds(event.timeout_ms) if event.timeout_ms else 0,
-            optional_moment(event.session_expires_unix_nano, "session_expires_unix_nano"),
+            nanoseconds(interval) if interval else 0,
+            nanoseconds(timeout) if timeout else 0,
+            optional_moment(expires, "session_expires_unix_nano") if expires else 0,
             _lifecycle(event) if kind is _LIFECYCLE else None,
         )
 
@@ -154,9 +161,7 @@ def _check_ids(event: NativeEvent[Value]) -> None:
 
 def _end(event: NativeEvent[Value], at: int, status: Status | None) -> End:
     """The end that the record reports. A `reason` that names no cause is the client's own word for a completed span."""
-    reason = event.reason
-    if not reason:
-        return End(_COMPLETED, at, status)
+    reason = event.reason or ""
     cause = _CAUSES.get(reason)
     if cause is not None:
         return End(cause, at, status)
@@ -167,7 +172,7 @@ def _status(status: NativeStatus) -> Status | None:
     """The status that is set; None for unset, which sets nothing, whatever its message."""
     code = _CODES[status.code]
     if not status.message or not code:
-        return _SET[code]
+        return _SET[status.code]
     return Status(code, status.message[:MAX_MESSAGE])
 
 

@@ -26,6 +26,9 @@ def encode_json(final: model.Final, *, max_bytes: int | None = None) -> bytes:
     `final` has a start and a cause: one without is a dead letter only.
     """
     assert final.start_at is not None and final.closed.cause is not None
+    data = otlp_json.short_request(final)
+    if data is not None and (max_bytes is None or len(data) <= max_bytes):
+        return data
     return fitted(describe(final.layers), lambda description: otlp_json.request(final, description), max_bytes)
 
 

@@ -12,10 +12,14 @@ from typing import Final
 
 import msgspec
 
-from finalizer.codecs.description import Description, Link, SpanEvent
+from finalizer.codecs.body import NativeBody
+from finalizer.codecs.description import NATIVE_SCOPE, Description, Link, SpanEvent
+from finalizer.codecs.ids import parent_id
+from finalizer.codecs.native_event import KIND_NUMBERS, read_description, read_plain_attributes
 from finalizer.codecs.values import Attributes, Value, present
 from finalizer.codecs.verdict import PREFIX, Sentence, facts_of, implied, noted, observed, sentence, stated
 from finalizer.core import model
+from finalizer.core.causes import Cause
 
 _MAX_KEPT: Final = 4096
 """Bytes of a resource that is kept rendered; larger ones are rare, and would make the memory it takes unbounded."""
@@ -24,15 +28,66 @@ _MAX_KEPT_WORD: Final = 256
 _STATUS: Final = ('"status":{}}', '"status":{"code":1}}', '"status":{"code":2}}')
 """The end of a span without a status message, by status code."""
 
+_KINDS: Final = {word: f',"kind":{number}' if number else "" for word, number in KIND_NUMBERS.items()}
+_COMPLETED: Final = Cause.COMPLETED
+
 _plain = msgspec.json.Encoder().encode
 
 
 def request(final: model.Final, description: Description) -> bytes:
     """An `ExportTraceServiceRequest` of this one span."""
+    opening = _opening(resource(description.resource), description.scope_name)
+    return f"{opening}{span(final, description)}]}}]}}]}}".encode()
+
+
+def short_request(final: model.Final) -> bytes | None:
+    """The same bytes for the span that nearly every span is, in a third of the time; None for any other.
+
+    That is one native record and a reported end, with nothing nested and nothing rare. It goes from the record to
+    the final without the `Description` that all others need.
+    """
+    closed, layers = final.closed, final.layers
+    if closed.cause is not _COMPLETED or len(layers) != 1 or layers[0].body.__class__ is not NativeBody:
+        return None
+    try:
+        told = read_description(layers[0].body.data)
+        if told.op_id or told.session_id or told.trace_state or told.links or told.events:
+            return None
+        span_type = told.span_type or None
+        if len(told.resource) > _MAX_KEPT or (span_type is not None and len(span_type) > _MAX_KEPT_WORD):
+            return None
+        opening = _kept_opening(bytes(told.resource))
+    except msgspec.ValidationError:
+        return None
+    stated = _block(
+        (_COMPLETED, closed.reason, closed.revision, final.rule, final.policy, closed.history_unknown, span_type)
+    )
+    attributes, rendered = told.attributes, []
+    if attributes:
+        for name in sorted(attributes):
+            if stated and name >= PREFIX:
+                if name.startswith(PREFIX):
+                    return None
+                rendered.append(stated)
+                stated = ""
+            value = attributes[name]
+            if value.__class__ is str:
+                rendered.append(f'{{"key":{quoted(name)},"value":{{"stringValue":{quoted(value)}}}}}')
+            elif value is not None:
+                rendered.append(_attribute(name, value))
+    if stated:
+        rendered.append(stated)
+    parent = parent_id(told.parent_span_id) if told.parent_span_id else ""
+    if parent:
+        parent = f',"parentSpanId":"{parent}"'
+    ids, start_at, end_at = final.key.hex(), final.start_at, closed.end_at
+    assert start_at is not None
+    code, message = closed.status
+    status = f'"status":{{"message":{quoted(message)},"code":{int(code)}}}}}' if message else _STATUS[code]
     return (
-        f'{{"resourceSpans":[{{"resource":{resource(description.resource)},'
-        f'"scopeSpans":[{{"scope":{{"name":{quoted(description.scope_name)}}},'
-        f'"spans":[{span(final, description)}]}}]}}]}}'
+        f'{opening}{ids[:32]}","spanId":"{ids[32:]}"{parent},"name":{quoted(told.name or "")}{_KINDS[told.span_kind]},'
+        f'"startTimeUnixNano":"{start_at}","endTimeUnixNano":"{end_at if end_at > start_at else start_at}",'
+        f'"attributes":[{",".join(rendered)}],{status}]}}]}}]}}'
     ).encode()
 
 
@@ -102,6 +157,19 @@ def _block(told: Sentence) -> str:
 @lru_cache(maxsize=1024)
 def _stated(told: Sentence) -> dict[str, str]:
     return _rendered(stated(told))
+
+
+def _opening(rendered_resource: str, scope_name: str) -> str:
+    """A request up to its span."""
+    scope = f'"scope":{{"name":{quoted(scope_name)}}}'
+    return f'{{"resourceSpans":[{{"resource":{rendered_resource},"scopeSpans":[{{{scope},"spans":['
+
+
+@lru_cache(maxsize=1024)
+def _kept_opening(data: bytes) -> str:
+    """A request up to its span's trace id, by the resource in a native record."""
+    attributes = present(read_plain_attributes(data)) if data else {}
+    return _opening(_resource(attributes), NATIVE_SCOPE) + '{"traceId":"'
 
 
 @lru_cache(maxsize=1024)

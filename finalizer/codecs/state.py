@@ -23,6 +23,8 @@ WATERMARK_KEY = b"w"
 _WHOLE, _HOT, _BLOCK = b"s", b"h", b"f"
 _UNSENT = 1
 _HEAD = struct.Struct(">BB")
+_SENT_HEAD, _UNSENT_HEAD = _HEAD.pack(VERSION, 0), _HEAD.pack(VERSION, _UNSENT)
+_OPEN = Phase.OPEN
 _BEAT = struct.Struct(">BBqqqqi")
 _BLOCK_KEY = struct.Struct(">qq")
 _SPAN_KEY_BYTES = 24
@@ -127,11 +129,11 @@ class StateCodec:
             if before.beats:
                 gone.append((_HOT + key, None))
             return gone
-        if before is not None and not unsent and after.phase is Phase.OPEN and _only_beat(before, after):
+        if before is not None and not unsent and after.phase is _OPEN and _only_beat(before, after):
             beat = self._beat(after)
             if beat is not None:
                 return [(_HOT + key, beat)]
-        return [(_WHOLE + key, _HEAD.pack(VERSION, _UNSENT if unsent else 0) + _encode(_stored(after)))]
+        return [(_WHOLE + key, (_UNSENT_HEAD if unsent else _SENT_HEAD) + _encode(_stored(after)))]
 
     def watermark(self, watermark: Watermark) -> tuple[bytes, bytes]:
         return WATERMARK_KEY, bytes((VERSION, 0)) + _encode(watermark)
@@ -239,28 +241,32 @@ def _only_beat(before: State, after: State) -> bool:
 
 
 def _stored(state: State) -> tuple[Any, ...]:
-    first, start = state.first, state.start
+    first, last, start, told, late = state.first, state.last, state.start, state.told, state.late_layers
     return (
-        int(state.phase),
+        state.phase,
         state.rule,
         state.policy,
         state.start_at,
         state.last_seen,
         state.seq,
         first,
-        None if state.last is first else state.last,
+        None if last is first else last,
         False if start is None else True if start is first else start,
         state.opened,
         state.heard,
         state.beats,
         state.interval,
         state.timeout,
-        [(layer.at, layer.seq, layer.body.format, layer.body.data) for layer in state.layers],
-        None if state.told is NOTHING_TOLD else state.told,
+        _stored_layers(state.layers),
+        None if told is NOTHING_TOLD else told,
         state.end,
         state.closed,
-        [(layer.at, layer.seq, layer.body.format, layer.body.data) for layer in state.late_layers],
+        _stored_layers(late) if late else (),
     )
+
+
+def _stored_layers(layers: tuple[Layer, ...]) -> list[_StoredLayer]:
+    return [(layer.at, layer.seq, layer.body.format, layer.body.data) for layer in layers]
 
 
 def _layers(stored: list[_StoredLayer]) -> tuple[Layer, ...]:

@@ -27,7 +27,8 @@ _HEARTBEAT, _OPEN = Kind.HEARTBEAT, Phase.OPEN
 def first_state(evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state of a span of which this is the first evidence."""
     source = evidence.source
-    heard = source.heard_at - now.clock + now.patience
+    clock, patience, _ = now
+    heard = source.heard_at - clock + patience
     body = evidence.body
     return State(
         _OPEN,
@@ -56,7 +57,9 @@ def first_state(evidence: Evidence, terms: Terms, now: Moment) -> State:
 def fold(state: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state after one more piece of evidence; its phase, close and wake-up are not touched."""
     source = evidence.source
-    heard = source.heard_at - now.clock + now.patience
+    clock, patience, _ = now
+    heard = source.heard_at - clock + patience
+    at, seq, interval, timeout = evidence.at, evidence.seq, evidence.interval, evidence.timeout
     start_at, told_start = state.start_at, evidence.start_at
     start = state.start
     if told_start is not None and (start_at is None or told_start < start_at):
@@ -64,28 +67,32 @@ def fold(state: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
     end = state.end
     if evidence.end is not None and (end is None or evidence.end.order > end.order):
         end = evidence.end
-    body = evidence.body
-    late = state.closed is not None and state.closed.cause is not None
+    body, layers, late_layers, closed = evidence.body, state.layers, state.late_layers, state.closed
+    if body is not None:
+        if closed is None or closed.cause is None:
+            layers = join_layers(layers, evidence, body)
+        else:
+            late_layers = join_layers(late_layers, evidence, body)
     return State(
         state.phase,
         terms.rule,
         terms.policy,
         start_at,
-        max(state.last_seen, evidence.at),
-        max(state.seq, evidence.seq),
+        at if at > state.last_seen else state.last_seen,
+        seq if seq > state.seq else state.seq,
         state.first,
         source if source.heard_at >= state.last.heard_at else state.last,
         start,
         state.opened,
-        max(state.heard, heard),
+        heard if heard > state.heard else state.heard,
         state.beats or evidence.kind is _HEARTBEAT,
-        max(state.interval, evidence.interval),
-        max(state.timeout, evidence.timeout),
-        state.layers if body is None or late else join_layers(state.layers, evidence, body),
+        interval if interval > state.interval else state.interval,
+        timeout if timeout > state.timeout else state.timeout,
+        layers,
         _tell(state.told, evidence, heard) if _tells(evidence) else state.told,
         end,
-        state.closed,
-        join_layers(state.late_layers, evidence, body) if body is not None and late else state.late_layers,
+        closed,
+        late_layers,
         state.wake_at,
     )
 

@@ -17,9 +17,12 @@ from finalizer.core.model import Closed, End, Evidence, Final, Kind, Layer, Mome
 from finalizer.core.terms import LateEnd, Terms
 
 _END, _HEARTBEAT = Kind.END, Kind.HEARTBEAT
-_OPEN, _PRESUMED, _FINISHED = Phase.OPEN, Phase.PRESUMED, Phase.FINISHED
+_UNSEEN, _OPEN, _PRESUMED, _FINISHED = Phase.UNSEEN, Phase.OPEN, Phase.PRESUMED, Phase.FINISHED
 _FOLD, _SEAL, _KEEP, _REVISE = Act.FOLD, Act.SEAL, Act.KEEP, Act.REVISE
-_UNSET = Status(StatusCode.UNSET)
+_STARTED, _ALIVE, _ENDED, _ORPHANED = Happened.START, Happened.ALIVE, Happened.END, Happened.ORPHAN_END
+_NO_EFFECTS = effects.NONE
+_UNSET_CODE = StatusCode.UNSET
+_UNSET = Status(_UNSET_CODE)
 _complete = msgspec.structs.force_setattr
 """Completes a state that was folded just now. Nobody else knows it yet, so it may still change; a copy costs ten times
 as much."""
@@ -33,13 +36,13 @@ def hear(state: State | None, evidence: Evidence, terms: Terms, now: Moment) -> 
     if state is None:
         if evidence.start_at is None and evidence.at < now.horizon:
             return None, (BeyondMemory(),)
-        phase, folded = Phase.UNSEEN, first_state(evidence, terms, now)
+        phase, folded = _UNSEEN, first_state(evidence, terms, now)
     else:
         phase = state.phase
         folded = fold(state, evidence, terms, now)
     target, act = LAW[phase][_happened(state, folded, evidence)]
     if act is _FOLD:
-        return _opened(state, folded, evidence, terms, now), effects.NONE
+        return _opened(state, folded, evidence, terms, now), _NO_EFFECTS
     if act is _SEAL:
         return _seal(state, folded, evidence, now)
     if act is _KEEP:
@@ -119,12 +122,12 @@ def weight(state: State) -> int:
 def _happened(state: State | None, folded: State, evidence: Evidence) -> Happened:
     if folded.end is not None and (evidence.end is not None or state is None or state.start_at is None):
         if folded.start_at is not None:
-            return Happened.END
+            return _ENDED
         if evidence.end is not None:
-            return Happened.ORPHAN_END
+            return _ORPHANED
     if folded.start_at is not None and (state is None or state.start_at is None):
-        return Happened.START
-    return Happened.ALIVE
+        return _STARTED
+    return _ALIVE
 
 
 def _opened(state: State | None, folded: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
@@ -195,7 +198,7 @@ def _counts(state: State, closed: Closed, end: End) -> bool:
 def _reported(state: State, end: End, revision: int, *, history_unknown: bool = False) -> Closed:
     facts, told = FACTS[end.cause], state.told
     status = end.status
-    if status is None or status.code is StatusCode.UNSET:
+    if status is None or status.code is _UNSET_CODE:
         status = Status(facts.status)
         if told.status is not None:
             status = Status(StatusCode(told.status[2]), told.status[3])

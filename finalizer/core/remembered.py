@@ -22,6 +22,7 @@ Measured: 145 to 170 bytes from one to four million; more for a moment while the
 Block = bytes
 """Entries as they stand in the changelog: 16 bytes each, little-endian."""
 
+_COMPLETED = Cause.COMPLETED
 _PRIME = 11_400_714_819_323_198_393
 _LATEST = 2**62
 
@@ -41,13 +42,13 @@ def fingerprint(key: SpanKey) -> int:
 
 def fits(end: End) -> bool:
     """True if the end can be remembered by a fingerprint: completed, at a time before the year 2116."""
-    return end.cause is Cause.COMPLETED and 0 <= end.at < _LATEST
+    return end.cause is _COMPLETED and 0 <= end.at < _LATEST
 
 
 def entry(key: SpanKey, end: End) -> Entry:
     """What is remembered of a span that ended well; `end` must fit."""
-    code = StatusCode.UNSET if end.status is None else end.status.code
-    return fingerprint(key), end.at << 2 | code
+    code = 0 if end.status is None else end.status[0]
+    return int.from_bytes(key, "big") % _PRIME, end.at << 2 | code
 
 
 def packed(entries: Iterable[Entry]) -> Block:
@@ -147,6 +148,14 @@ class Remembered:
         mark, packed_end = entry(key, end)
         self._put(number, mark, packed_end)
         return number
+
+    def finish_all(self, ended: Iterable[tuple[SpanKey, End]], clock: int) -> tuple[int, list[Entry]]:
+        """`finish` for all spans that one decision finished; returns their memory window and what is remembered."""
+        entries = [entry(key, end) for key, end in ended]
+        number = clock // self._finished_width
+        for mark, packed_end in entries:
+            self._put(number, mark, packed_end)
+        return number, entries
 
     def load_block(self, window: int, data: Block) -> None:
         """Remember a block of entries again. Blocks come in the order of the changelog: of two ends the last stands."""

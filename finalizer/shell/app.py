@@ -9,19 +9,22 @@ from tempfile import gettempdir
 from typing import Any
 
 import faust
+from faust.types import TP
 from faust.types.auth import CredentialsT
 from yarl import URL
 
 from finalizer.shell import store
 from finalizer.shell.assignment import Assignment
 from finalizer.shell.frames import FrameSchema, FrameTransport
-from finalizer.shell.settings import Security, Settings, StartFrom
+from finalizer.shell.settings import Security, Settings
 from finalizer.shell.topics import Facts
 
 MAX_POLL_RECORDS = 4_000
 FETCH_BYTES = 4 * 1024 * 1024
 BUFFERED_FRAMES = 16
 COMMIT_SECONDS = 1.0
+IDLE_SECONDS = 365 * 24 * 3600.0
+"""Never leave the group for want of records: a worker in reserve, or one whose inputs are paused, has none."""
 
 
 class App(faust.App):
@@ -30,8 +33,11 @@ class App(faust.App):
     owner: Assignment
     framed_topics: frozenset[str]
 
-    async def start_positions(self, tps: Any) -> Any:
-        return await self.owner.start_positions(tps)
+    def start_positions(self, tps: Any) -> Any:
+        return self.owner.start_positions(tps)
+
+    def durable(self, tp: TP) -> int | None:
+        return self.owner.durable(tp)
 
 
 def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
@@ -43,6 +49,7 @@ def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
         store="memory://",
         datadir=Path(gettempdir()) / f"{settings.app_id}-faust",
         Table=store.SpanTable,
+        TableManager=store.SpanTables,
         topic_partitions=facts.partitions,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -53,11 +60,12 @@ def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
         stream_wait_empty=False,
         broker_max_poll_records=MAX_POLL_RECORDS,
         broker_commit_interval=COMMIT_SECONDS,
+        broker_max_poll_interval=IDLE_SECONDS,
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=settings.session_timeout / 3,
         broker_request_timeout=max(90.0, settings.session_timeout * 2),
         consumer_max_fetch_size=FETCH_BYTES,
-        consumer_auto_offset_reset="latest" if settings.start_from is StartFrom.LATEST else "earliest",
+        consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.instance_id,
     )
     app.owner = owner
@@ -94,10 +102,7 @@ def _credentials(security: Security) -> CredentialsT | ssl.SSLContext | None:
 
 
 async def stop_app(app: App, seconds: float) -> bool:
-    """Stop the app; False if it did not within `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await app.stop()
-    except TimeoutError:
-        return False
-    return True
+    """Stop the app; False if it did not within `seconds`. (Being cancelled it would take for done.)"""
+    stopping = asyncio.ensure_future(app.stop())
+    done, _ = await asyncio.wait([stopping], timeout=seconds)
+    return bool(done)

@@ -12,20 +12,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber, ProducerFenced
 from faust.types import TP
 
 from finalizer.shell import logs
 from finalizer.shell.frames import Answer, FrameConsumer
-from finalizer.shell.partition import Partition
+from finalizer.shell.partition import Hole, Partition
 from finalizer.shell.ready import Making
 from finalizer.shell.stop import Exit, Stop
 
 log = logs.get("assignment")
 
 DOUBT_SECONDS = 60.0
+AWAY_SECONDS = 1.0
+"""Between two attempts to reach a broker that is away."""
+
+GOODBYE_SECONDS = 1.0
+"""How long a worker that stops waits for the group's coordinator."""
 
 
 class Assignment:
@@ -44,6 +50,7 @@ class Assignment:
         self._recovering: asyncio.Task[None] | None = None
         self._doubted: dict[int, float] = {}
         self._cures: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     # What Faust tells us. Nothing may be raised here: it would be swallowed.
 
@@ -77,8 +84,10 @@ class Assignment:
         await asyncio.wait([task])
         if not task.cancelled() and task.exception() is not None:
             self.fail(task.exception())
+        if self._closing or self.stopped.done():
+            await asyncio.Event().wait()  # Faust would seek and read on
 
-    async def start_positions(self, tps: set[TP]) -> Mapping[TP, int]:
+    def start_positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         """Where to read on: after what is decided in memory, which after a restore is what is durable."""
         known = {}
         for tp in tps:
@@ -86,6 +95,11 @@ class Assignment:
             if partition is not None and tp.topic in partition.decided:
                 known[tp] = partition.decided[tp.topic] + 1
         return known
+
+    def durable(self, tp: TP) -> int | None:
+        """The last offset that is durable: what the group may commit."""
+        partition = self.partitions.get(tp.partition)
+        return None if partition is None else partition.durable.get(tp.topic)
 
     # What partitions ask for.
 
@@ -115,42 +129,52 @@ class Assignment:
         """End the worker."""
         if self.stopped.done() or error is None:
             return
-        if not isinstance(error, Stop):
+        if isinstance(error, KafkaError | OSError):
+            error = Stop(Exit.FAULT, f"the broker failed us: {error!r}")
+        elif not isinstance(error, Stop):
             log.error("crashed", "an error that should not happen", exc=error)
             error = Stop(Exit.FAULT, f"{type(error).__name__}: {error}")
         self.stopped.set_result(error)
 
     async def close(self) -> None:
         """Finish the groups in hand and leave no producer open."""
+        self._closing = True
         await self.revoked()
+        await self._commit_offsets()
         if self.making.settings.leave and self.consumer is not None:
             self.consumer.give_up_membership()
         if self._recovering is not None and not self._recovering.done():
             self._recovering.cancel()
             await asyncio.wait([self._recovering])
-        for partition in list(self.partitions.values()):
-            await partition.stop()
+        await _stopped(self.partitions.values())
         self.partitions.clear()
+
+    async def _commit_offsets(self) -> None:
+        """Tell the group how far we are, so that its lag is true while nobody reads. Nothing depends on it."""
+        if self.consumer is None or not self.assigned:
+            return
+        committing = asyncio.ensure_future(self.consumer.commit())
+        done, _ = await asyncio.wait([committing], timeout=GOODBYE_SECONDS)  # it does not take being cancelled
+        if not done:
+            log.info("not_committed", "the broker does not answer; the group's offsets are a little behind the state")
 
     async def _recover(self, numbers: set[int], generation: int) -> None:
         lost = [n for n in self.partitions if n not in numbers or self._kept_in.get(n) != generation - 1]
         for number in lost:
             self._kept_in.pop(number, None)
-            await self.partitions.pop(number).stop()
+        await _stopped([self.partitions.pop(number) for number in lost])
         needed = numbers - set(self.partitions)
         self.restoring = set(needed)
         began = time.monotonic()
-        made = await self.making.ready(needed, self)
+        made = await self._made(needed)
         if generation != self.generation:
-            for partition in made:
-                await partition.stop()
+            await _stopped(made)
             return
         for partition in made:
             self.partitions[partition.number] = partition
             self.restoring.discard(partition.number)
         for partition in self.partitions.values():
-            partition.start(generation)
-            self._kept_in[partition.number] = generation
+            self._start(partition, generation)
         self.assigned = True
         log.info(
             "ready",
@@ -161,49 +185,84 @@ class Assignment:
             seconds=round(time.monotonic() - began, 2),
         )
 
+    async def _made(self, numbers: set[int]) -> list[Partition]:
+        """Partitions made ready. While the broker is away they are tried again: nothing can be read meanwhile."""
+        while True:
+            try:
+                return await self.making.ready(numbers, self)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                log.warning("away", "the broker does not answer; trying again", reason=repr(error))
+            await asyncio.sleep(AWAY_SECONDS)
+
+    def _start(self, partition: Partition, generation: int) -> None:
+        partition.start(generation)
+        self._kept_in[partition.number] = generation
+        for topic in partition.paused_inputs:
+            self.hold(partition.number, topic)
+
     async def _cure(self, partition: Partition, error: BaseException) -> None:
+        generation = self.generation
         try:
             await self._restore_again(partition, error)
         except (Stop, KafkaError, OSError) as worse:
-            self.fail(worse)
+            if generation == self.generation or isinstance(worse, Stop):
+                self.fail(worse)
 
     async def _restore_again(self, partition: Partition, error: BaseException) -> None:
         number, generation = partition.number, partition.generation
         if isinstance(error, Stop):
             raise error
-        if not isinstance(error, KafkaError) and not type(error).__module__.startswith("finalizer.shell.partition"):
+        if not isinstance(error, KafkaError | Hole):
             self.fail(error)
             return
         del self.partitions[number]
         self.restoring.add(number)
-        if self.consumer is not None:
-            for topic in partition.decided:
-                self.consumer.held.add(TP(topic, number))
+        for topic in partition.decided:
+            self.hold(number, topic)
         await partition.stop()
-        if isinstance(error, ProducerFenced | OutOfOrderSequenceNumber) and not await self._still_member():
-            raise Stop(
-                Exit.FENCED, f"partition {number} was taken over by a newer owner; this worker was out of the group"
-            )
+        if isinstance(error, ProducerFenced | OutOfOrderSequenceNumber):
+            if not await self._is_member():
+                raise Stop(
+                    Exit.FENCED, f"partition {number} was taken over by a newer owner; this worker was out of the group"
+                )
+            if self._generation_of_the_group() != generation:
+                return  # a member again, in a new generation: that one says whose the partition is
         now = time.monotonic()
         if now - self._doubted.get(number, -DOUBT_SECONDS) < DOUBT_SECONDS:
             raise Stop(Exit.FAULT, f"partition {number} was in doubt twice within a minute: {error!r}")
         self._doubted[number] = now
         log.warning("doubt", "the partition is restored from its changelog", partition=number, reason=repr(error))
-        (made,) = await self.making.ready({number}, self)
+        (made,) = await self._made({number})
         if generation != self.generation or self.consumer is None:
             await made.stop()
             return
         self.partitions[number] = made
         self.restoring.discard(number)
-        made.start(generation)
-        self._kept_in[number] = generation
+        self._start(made, generation)
         tps = {TP(topic, number) for topic in made.decided}
-        await self.consumer.seek_wait(await self.start_positions(tps))
+        await self.consumer.seek_wait(self.start_positions(tps))
         self.consumer.held -= tps
 
-    async def _still_member(self) -> bool:
+    async def _is_member(self) -> bool:
         """Ask the group's coordinator: a fenced producer has a newer owner, or its transaction timed out."""
         if self.consumer is None:
             return False
-        coordinator = self.consumer._thread._ensure_consumer()._coordinator
-        return bool(await self.consumer._thread.call_thread(coordinator._do_heartbeat))
+        coordinator, call = self._coordinator(), self.consumer._thread.call_thread
+        while not await call(coordinator._do_heartbeat):
+            if coordinator.coordinator_id is not None:
+                return False
+            await call(coordinator.ensure_coordinator_known)  # no answer was no answer
+        return True
+
+    def _generation_of_the_group(self) -> int:
+        return int(self._coordinator().generation)
+
+    def _coordinator(self) -> Any:
+        assert self.consumer is not None
+        return self.consumer._thread._ensure_consumer()._coordinator
+
+
+async def _stopped(partitions: Iterable[Partition]) -> None:
+    await asyncio.gather(*(partition.stop() for partition in partitions))

@@ -2,9 +2,10 @@
 
 Faust's cost is per event that it delivers (75 us; a frame of 2,000 records costs the same). `FrameTransport` is a
 driver of our own, installed with the public `app.transport = ...`. It wraps each list that `_getmany` returns into
-one message whose value is the `Frame` and whose offset is the last position that the frame covers. Acks, commits,
-rebalances and flow control stay Faust's; five of its underscore methods are overridden (`_getmany`, `_to_message`,
-`_add_gap`, `_new_offset`, `_fetch_records`), which is why its version is pinned exactly.
+one message whose value is the `Frame` and whose offset is the last position that the frame covers. Acks, the commit
+timer, rebalances and flow control stay Faust's; what is committed is what is durable, whichever frames were dropped on
+the way. Four of its underscore methods are overridden (`_getmany`, `_add_gap`, `_new_offset`, `_fetch_records`), which
+is why its version is pinned exactly.
 
 It also samples what the partition clock needs (position, high water mark, arrival of the latest fetch answer)
 together, on the consumer's thread, and holds back partitions whose queue is full.
@@ -14,8 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import faust
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.05
 FETCH_MAX_WAIT_MS = 250
 """Faust fixes 1,500: on a quiet partition the clock would lag by two such answers."""
 
-Positions = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
+Positions = Callable[[set[TP]], Mapping[TP, int]]
 
 
 class Frame:
@@ -143,7 +143,6 @@ class FrameConsumer(driver.Consumer):
     _thread: FrameThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._in_flight: defaultdict[TP, deque[int]] = defaultdict(deque)
         self.handed_out: dict[TP, int] = {}
         self.answers: dict[TP, Answer] = {}
         self.held: set[TP] = set()
@@ -153,6 +152,7 @@ class FrameConsumer(driver.Consumer):
         app: Any = self.app
         self.framed: frozenset[str] = app.framed_topics
         self.positions: Positions = app.start_positions
+        self.durable: Callable[[TP], int | None] = app.durable
 
     def _new_consumer_thread(self) -> FrameThread:
         return FrameThread(self, loop=self.loop, beacon=self.beacon)
@@ -181,11 +181,6 @@ class FrameConsumer(driver.Consumer):
             return {}
         return await super()._getmany(active, POLL_SECONDS)
 
-    def _to_message(self, tp: TP, record: Any) -> Any:
-        if type(record) is Frame:
-            self._in_flight[tp].append(record.offset)
-        return super()._to_message(tp, record)
-
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if tp.topic not in self.framed:
             await super()._add_gap(tp, offset_from, offset_to)
@@ -193,15 +188,10 @@ class FrameConsumer(driver.Consumer):
     def _new_offset(self, tp: TP) -> int | None:
         if tp.topic not in self.framed:
             return super()._new_offset(tp)
-        frames, acked = self._in_flight[tp], self._acked_index[tp]
-        offset = None
-        while frames and frames[0] in acked:
-            offset = frames.popleft()
-            acked.discard(offset)
-        if offset is None:
-            return None
-        self._acked[tp] = [later for later in self._acked[tp] if later > offset]
-        return offset + 1
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        offset = self.durable(tp)
+        return None if offset is None else offset + 1
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """High water marks; None for our own changelog: Faust finds nothing to recover, the restore is ours."""
@@ -211,25 +201,21 @@ class FrameConsumer(driver.Consumer):
         return known | dict.fromkeys((tp for tp in partitions if tp.topic in framed), None)
 
     async def perform_seek(self) -> None:
-        """Read on after what is durable, never from the group's committed offset alone."""
-        self._forget(list(self._in_flight))
+        """Read on after what is durable, never from the group's committed offset, which may have been moved."""
         await super().perform_seek()
-        assigned = {tp for tp in self.assignment() if tp.topic in self.framed}
-        await self.seek_wait(await self.positions(assigned))
+        positions = self.positions({tp for tp in self.assignment() if tp.topic in self.framed})
+        for tp, position in positions.items():
+            if self._committed_offset[tp] != position:
+                self._committed_offset[tp] = None
+                self._acked[tp].clear()  # known now, and so looked at by the next commit
+        await self.seek_wait(positions)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self._forget(list(revoked))
         for tp in revoked:
             self.answers.pop(tp, None)
             self.handed_out.pop(tp, None)
         self.held -= revoked
         await super().on_partitions_revoked(revoked)
-
-    def _forget(self, tps: list[TP]) -> None:
-        for tp in tps:
-            self._in_flight.pop(tp, None)
-            self._acked.pop(tp, None)
-            self._acked_index.pop(tp, None)
 
 
 class FrameTransport(driver.Transport):

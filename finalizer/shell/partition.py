@@ -207,6 +207,7 @@ class Partition:
         decision = self._decide(records, self._moment(self.reading), floor, ceiling)
         self.decided[topic] = max(decided, frame.end - 1)
         self._judge_input(topic, records, decision)
+        frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
         return Item(decision, self._watermark(), (event,), len(records))
 
     def _decide(self, records: Sequence[Any], moment: Moment, floor: int, ceiling: int) -> Decision:

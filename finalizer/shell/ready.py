@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from finalizer.codecs.state import StateCodec, Watermark
@@ -26,6 +26,7 @@ from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.partition import Keeper, Partition
+from finalizer.shell.producer import Producer
 from finalizer.shell.restore import Restored, read_changelog
 from finalizer.shell.settings import Settings, StartFrom
 from finalizer.shell.stop import Exit, Stop
@@ -72,8 +73,9 @@ class Making:
         if not numbers:
             return []
         began = time.monotonic()
-        producers = dict(zip(numbers, await asyncio.gather(*map(self._fence, numbers)), strict=True))
+        producers = {number: self._producer(number) for number in numbers}
         try:
+            await _all_started(producers.values())
             restored = await read_changelog(self.settings, numbers)
             ends = await self._ends(numbers)
             inputs = _Inputs(ends, await self._committed(list(ends)))
@@ -82,19 +84,19 @@ class Making:
                 for number in numbers
             ]
         except BaseException:
-            for producer in producers.values():
-                await producer.stop()
+            await asyncio.gather(*(producer.stop() for producer in producers.values()))
             raise
         records = sum(one.road.spans.open for one in made)
         self.metrics.restored(time.monotonic() - began, records)
         return made
 
-    async def _fence(self, number: int) -> AIOKafkaProducer:
+    def _producer(self, number: int) -> Producer:
+        """The partition's producer. Its start fences whoever had the partition before."""
         transaction = {
             "transactional_id": f"{self.settings.app_id}-{number}",
             "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
         }
-        producer = AIOKafkaProducer(
+        return Producer(
             **self.settings.client_arguments(),
             acks="all",
             max_batch_size=BATCH_BYTES,
@@ -102,8 +104,6 @@ class Making:
             request_timeout_ms=30_000,
             **(transaction if self.facts.transactional else {}),
         )
-        await producer.start()
-        return producer
 
     async def _ends(self, numbers: list[int]) -> dict[TopicPartition, tuple[int, int]]:
         """First and next offset of each input partition."""
@@ -130,7 +130,7 @@ class Making:
         self,
         number: int,
         restored: Restored,
-        producer: AIOKafkaProducer,
+        producer: Producer,
         inputs: _Inputs,
         keeper: Keeper,
     ) -> Partition:
@@ -262,6 +262,17 @@ class Making:
                     f"{topic} (partition {number}) ends at {end}, but was read up to {offset}: it was re-created or "
                     "mirrored; use a new --app-id",
                 )
+
+
+async def _all_started(producers: Iterable[Producer]) -> None:
+    """Start them all at once; if one fails, none is left starting."""
+    starting = [asyncio.ensure_future(producer.start()) for producer in producers]
+    try:
+        await asyncio.gather(*starting)
+    finally:
+        for one in starting:
+            one.cancel()
+        await asyncio.wait(starting)
 
 
 def _past_gaps(

@@ -31,7 +31,8 @@ from finalizer.shell.web import Web
 
 log = logs.get("worker")
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 3.0
+"""For the Kafka client to end in good order: without a broker it never does, and everything decided is durable."""
 COLLECT_AFTER = (100_000, 50, 100)
 """Collector thresholds: what a frame allocates is freed by counting, so that young collections only cost (a third of
 the time of deciding, at Python's defaults)."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import faust
 from faust import stores
 from faust.stores import base
+from faust.tables.manager import TableManager
 from faust.types import TP
 
 from finalizer.shell.frames import FrameSchema
@@ -90,6 +91,14 @@ class SpanTable(faust.Table[Any, Any]):
             internal=True,
             allow_empty=True,
         )
+
+
+class SpanTables(TableManager):
+    """Faust's table manager, without the second that it waits at its start for tables to be named."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def register() -> str:

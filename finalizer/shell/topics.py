@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
@@ -20,8 +19,10 @@ from aiokafka.errors import (
     for_code,
 )
 
+from finalizer.codecs.fitting import LEAST_LIMIT
 from finalizer.pipeline import Topic
 from finalizer.shell import logs
+from finalizer.shell.producer import Producer
 from finalizer.shell.settings import Delivery, Settings
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.writer import Destination
@@ -42,6 +43,8 @@ CHANGELOG_CONFIG = {
     "max.message.bytes": str(16 * 1024 * 1024),
 }
 _DEFAULT_MAX_BYTES = 1_048_588
+LEAST_MAX_BYTES = LEAST_LIMIT + 4096
+"""What an output topic must take: the smallest limit for a final, its headers and framing."""
 
 
 class Facts(NamedTuple):
@@ -134,6 +137,11 @@ class _Look:
         transactional = await self._transactional()
         await self._check_group()
         limits = await self._limits(outputs.values())
+        self._problems += [
+            f"topic {topic} takes records of {limit} bytes: set its max.message.bytes to {LEAST_MAX_BYTES} or more"
+            for topic, limit in limits.items()
+            if limit < LEAST_MAX_BYTES
+        ]
         if self._problems:
             return self._problems, None
         destinations = {topic: Destination(name, found.get(name, partitions)) for topic, name in outputs.items()}
@@ -181,7 +189,14 @@ class _Look:
         wanted = self._settings.delivery
         if wanted is Delivery.EFFECTIVELY_ONCE:
             return False
-        refusal = await self._refusal()
+        try:
+            refusal = await self._refusal()
+        except (TimeoutError, KafkaError) as error:
+            self._problems.append(
+                f"the broker has transactions, but starts none within {TRANSACTION_SECONDS:g} s ({error!r}): are there "
+                "enough nodes for transaction.state.log.replication.factor? Or use --delivery effectively_once"
+            )
+            return False
         if refusal is not None and wanted is Delivery.EXACTLY_ONCE:
             self._problems.append(
                 f"the broker offers no transactions ({refusal}): use --delivery effectively_once, or another broker"
@@ -189,17 +204,19 @@ class _Look:
         return refusal is None
 
     async def _refusal(self) -> str | None:
-        """Why the broker gives no transactional producer; None if it does. (It may name the request, not serve it.)"""
-        producer = AIOKafkaProducer(
-            **self._settings.client_arguments(), transactional_id=f"{self._settings.app_id}-probe"
-        )
+        """Why the broker gives no transactional producer; None if it does. (It may name the request, not serve it.)
+
+        Raises what may pass: delivery must not depend on a broker that is slow today.
+        """
+        producer = Producer(**self._settings.client_arguments(), transactional_id=f"{self._settings.app_id}-probe")
         try:
             async with asyncio.timeout(TRANSACTION_SECONDS):
                 await producer.start()
-        except (KafkaError, TimeoutError) as error:
-            return str(error) or "no answer"
-        finally:
-            await producer.stop()
+        except KafkaError as error:
+            if error.retriable:
+                raise
+            return str(error) or type(error).__name__
+        await producer.stop()
         return None
 
     async def _check_group(self) -> None:

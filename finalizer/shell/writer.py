@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaProducer
 
 from finalizer.codecs.state import StateCodec, Watermark
 from finalizer.core.model import SpanKey, State
-from finalizer.core.remembered import entry, packed
+from finalizer.core.remembered import packed
 from finalizer.pipeline import Decision, Output, Topic
-from finalizer.shell.placement import partition_of
+from finalizer.shell.placement import partitions_of
 
 BATCH_BYTES = 15 * 1024 * 1024
 """Of one record batch. The changelog topic takes 16 MiB, so that a group stays in one batch."""
@@ -142,7 +142,7 @@ class Writer:
             block(window, number, None) for window in whole.forgotten_windows for number in blocks.pop(window, ())
         ]
         for window, entries in whole.finished.items():
-            records.append(block(window, self._next_block, packed(entry(key, end) for key, end in entries)))
+            records.append(block(window, self._next_block, packed(entries)))
             blocks.setdefault(window, []).append(self._next_block)
             self._next_block += 1
         return records
@@ -168,20 +168,28 @@ class Writer:
         return None
 
     async def _send_outputs(self, outputs: list[Output]) -> list[asyncio.Future[Any]]:
-        batches: dict[tuple[str, int], Any] = {}
         futures: list[asyncio.Future[Any]] = []
-        for topic, key, value, headers, timestamp in outputs:
-            name, partitions = self._outputs[topic]
-            partition = 0 if key is None else partition_of(key, partitions)
-            place = (name, partition)
-            batch = batches.get(place)
+        for topic, destination in self._outputs.items():
+            group = [output for output in outputs if output.topic is topic]
+            if group:
+                futures += await self._send_group(destination, group)
+        return futures
+
+    async def _send_group(self, destination: Destination, outputs: list[Output]) -> list[asyncio.Future[Any]]:
+        name, partitions = destination
+        batches: dict[int, Any] = {}
+        futures: list[asyncio.Future[Any]] = []
+        places = partitions_of([output.key for output in outputs], partitions)
+        for output, partition in zip(outputs, places, strict=True):
+            value = output.value
+            batch = batches.get(partition)
             if batch is None:
-                batch = batches[place] = self._producer.create_batch()
+                batch = batches[partition] = self._producer.create_batch()
             elif batch.size() + len(value or b"") > OUTPUT_BATCH_BYTES:
                 futures.append(await self._producer.send_batch(batch, name, partition=partition))
-                batch = batches[place] = self._producer.create_batch()
-            batch.append(key=key, value=value, timestamp=timestamp, headers=headers)
-        for (name, partition), batch in batches.items():
+                batch = batches[partition] = self._producer.create_batch()
+            batch.append(key=output.key, value=value, timestamp=output.timestamp, headers=output.headers)
+        for partition, batch in batches.items():
             futures.append(await self._producer.send_batch(batch, name, partition=partition))
         return futures
 

@@ -23,10 +23,13 @@ class Stage(NamedTuple):
         """The first (mostly the only) input topic."""
         return self.inputs[0]
 
-    def worker(self, *, terms: str = QUICK_TERMS, flags: Mapping[str, str] | None = None) -> Worker:
+    def worker(
+        self, *, terms: str = QUICK_TERMS, flags: Mapping[str, str] | None = None, rejected: str = "over: 1000"
+    ) -> Worker:
         """A worker of this stage, not started. All of them share one app id, so they are one group."""
         inputs = "".join(f"  - {{topic: {topic}}}\n" for topic in self.inputs)
-        outputs = "".join(f"  {role}: {{topic: {self.output(role)}}}\n" for role in ("finalized", "dlq", "rejected"))
+        outputs = "".join(f"  {role}: {{topic: {self.output(role)}}}\n" for role in ("finalized", "dlq"))
+        outputs += f"  rejected: {{topic: {self.output('rejected')}, {rejected}}}\n"
         return Worker(
             self.broker.bootstrap, self.name, config=f"inputs:\n{inputs}outputs:\n{outputs}{terms}", flags=flags
         )
@@ -34,13 +37,17 @@ class Stage(NamedTuple):
     def output(self, role: str) -> str:
         return f"{self.name}.{role}"
 
+    @property
+    def changelog(self) -> str:
+        return f"{self.name}-open_spans-changelog"
+
     def reader(self, role: str) -> Reader:
         return Reader(self.broker.bootstrap, self.output(role))
 
 
-async def set_up(broker: Broker, *, inputs: int = 1, partitions: int = 4) -> Stage:
-    """Create a stage with its input topics."""
+async def set_up(broker: Broker, *, inputs: int = 1, partitions: int = 4, **config: str) -> Stage:
+    """Create a stage with its input topics; `config` is theirs."""
     name = f"stage-{uuid.uuid4().hex[:12]}"
     topics = tuple(f"{name}.events-{number}" for number in range(inputs))
-    await create_topics(broker.bootstrap, *topics, partitions=partitions)
+    await create_topics(broker.bootstrap, *topics, partitions=partitions, **config)
     return Stage(broker, name, topics)

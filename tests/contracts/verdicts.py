@@ -94,7 +94,7 @@ class Verdicts:
             await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in range(50)])
             await worker.reaches(50, "open_spans")
             worker.kill()
-            await asyncio.sleep(6)  # the outage itself: longer than every deadline of these terms
+            await asyncio.sleep(4.5)  # the outage itself: longer than every deadline of these terms
             await send(broker.bootstrap, stage.topic, [event("end", number) for number in range(50)])
             worker.start()
             async with stage.reader("finalized") as finals:
@@ -106,7 +106,7 @@ class Verdicts:
     async def test_a_frozen_worker_closes_nothing_that_kept_beating(self, broker: Broker) -> None:
         """SIGSTOP for longer than every timeout while heartbeats go on: old silence is not taken for news."""
         stage = await set_up(broker)
-        with stage.worker(flags={"--session-timeout": "30"}).start() as worker:
+        with stage.worker(flags={"--session-timeout": "12"}).start() as worker:
             await send(broker.bootstrap, stage.topic, [event("start", number) for number in range(20)])
             await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in range(20)])
             await worker.reaches(20, "open_spans")

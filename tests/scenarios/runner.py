@@ -45,7 +45,9 @@ Expected are exactly so many records, in any order, each with exactly the fields
     repeat              true: byte for byte what was written before; false if not given
 
 Fields of a dead letter: kind (incomplete, missing_start, late_end, resolved), those of a final but for `repeat`, and
-service version device_model network endpoint os. Fields of a rejected record: reason, value (as text), topic, offset.
+service version span_name device_model network endpoint os.
+
+Fields of a rejected record: reason, value (as text), topic, offset.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ import yaml
 
 from finalizer.pipeline import Topic
 from finalizer.policy.load import Policy, load
-from tests.scenarios.world import EPOCH, OUTPUTS, Input, World, Written
+from tests.scenarios.broker import Input, Written
+from tests.scenarios.world import EPOCH, OUTPUTS, World
 
 Event = dict[str, Any]
 Fields = dict[str, Any]
@@ -76,6 +79,19 @@ _ENOUGH = dict.fromkeys(("span", "cause", "kind", "reason", "end", "revision"))
 """What is shown of a record that nobody expected."""
 _STEP = {"at", "every", "until", "worker", "config", "broker", "read", "send", "expect"}
 _STORY = {"story", "config", "delivery", "topics", "steps"}
+# fmt: off
+_SPAN = {
+    "span", "cause", "revision", "start", "end", "last_seen", "deadline", "status", "word", "policy", "reason",
+    "incomplete", "synthetic", "last_seq", "progress", "rule", "history", "span_type", "op_id", "name", "span_kind",
+    "parent", "attributes", "resource",
+}
+_LETTER = {"kind", "detected", "service", "version", "span_name", "device_model", "network", "endpoint", "os"}
+# fmt: on
+_EXPECTED = {
+    "finals": _SPAN | {"detected", "repeat"},
+    "dead_letters": _SPAN | _LETTER,
+    "rejected": {"reason", "value", "topic", "offset"},
+}
 
 
 class StoryError(AssertionError):
@@ -125,7 +141,7 @@ class Story:
             Input(one.topic, append_time=self._times.get(one.topic) != "create_time") for one in self._policy.inputs
         ]
         self._spans: dict[str, str] = {}
-        self._seen = dict.fromkeys(("finals", "dead_letters", "rejected"), 0)
+        self._seen = dict.fromkeys(_EXPECTED, 0)
         self.world = World(self._policy, inputs, transactional=self._transactional)
 
     def tell(self) -> None:
@@ -227,6 +243,8 @@ class Story:
             actual = [self._read(kind, place) for place in range(seen, len(self._written(kind)))]
             self._seen[kind] += len(actual)
             want = [{"span": one} if isinstance(one, str) else dict(one) for one in wanted.get(kind, ())]
+            for one in want:
+                _only(one, _EXPECTED[kind])
             if kind == "finals":
                 want = [{"repeat": False} | one for one in want]
             left, right = _sides(want, actual)

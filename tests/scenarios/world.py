@@ -5,16 +5,15 @@ and restore are those of the package, called in the order in which `finalizer.sh
 writer lies a producer that appends to lists. So what a crash leaves behind are real changelog bytes, and a restart
 goes through them.
 
-Whatever the story, `World.check` holds what is always promised: repeats are byte-identical, no final comes twice
-under another id, a log restores to the state in memory, and compacting it changes nothing.
+Whatever the story, `World.check` holds what is always promised: a repeated final has the same bytes, a revision has one
+id, the changelog restores to what is in memory, and compacting it changes nothing.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
-from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,10 +27,11 @@ from finalizer.core.model import Moment, Phase, SpanKey, State
 from finalizer.core.remembered import Remembered
 from finalizer.core.spans import Spans
 from finalizer.core.terms import SECOND
-from finalizer.pipeline import Decision, Encoding, Header, Road, Topic
+from finalizer.pipeline import Decision, Encoding, Road, Topic
 from finalizer.policy.load import Policy
 from finalizer.shell.restore import Restored
 from finalizer.shell.writer import Destination, Item, Writer
+from tests.scenarios.broker import CHANGELOG, PARTITION, Broker, Change, Crash, Input, Producer, Record, Written
 
 EPOCH = 1_747_648_800 * SECOND
 """The moment 0 of every story, in ns."""
@@ -39,137 +39,11 @@ ANSWER = SECOND // 4
 """A fetch answer comes this often on a quiet partition."""
 TOUCH = 10 * SECOND
 WAKE_LIMIT, FORGET_LIMIT = 1000, 10_000
-CHANGELOG = "changelog"
-PARTITION = 0
 OUTPUTS = {topic: Destination(topic.name.lower(), 1) for topic in Topic}
 
 _HISTORY_UNKNOWN = b'"span_finalizer.history"'
 
 T = TypeVar("T")
-Change = tuple[bytes, bytes | None]
-
-
-class Crash(Exception):
-    """The worker is killed here."""
-
-
-class Record(NamedTuple):
-    """A record of an input, as a Kafka client hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header] = ()
-
-
-class Written(NamedTuple):
-    """A record of an output topic."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: dict[str, bytes]
-
-
-class Input:
-    """The log of an input topic."""
-
-    def __init__(self, topic: str, *, append_time: bool) -> None:
-        self.topic = topic
-        self.append_time = append_time
-        self.records: list[Record] = []
-        self.up = True
-
-    def append(self, key: bytes, value: bytes | None, *, now: int, stamp: int) -> None:
-        """Take a record at `now`; `stamp` is the time that its producer gave it."""
-        assert self.up, f"{self.topic} is down: its clients send again when it is back"
-        time = now if self.append_time else stamp
-        self.records.append(Record(self.topic, PARTITION, len(self.records), time // 1_000_000, key, value))
-
-
-class Broker:
-    """Everything that outlives a worker."""
-
-    def __init__(self, inputs: Iterable[Input]) -> None:
-        self.inputs = {one.topic: one for one in inputs}
-        self.outputs: dict[str, list[Written]] = defaultdict(list)
-        self.changelog: list[Change] = []
-
-    def compacted(self) -> list[Change]:
-        """The changelog as compaction leaves it: the last value of each key, in the order of the log."""
-        last = {key: place for place, (key, _) in enumerate(self.changelog)}
-        return [
-            (key, value)
-            for place, (key, value) in enumerate(self.changelog)
-            if last[key] == place and value is not None
-        ]
-
-
-class _Done:
-    """What an append answers, at once."""
-
-    timestamp = 0
-    timestamp_type = 0
-
-    def __await__(self) -> Generator[None, None, _Done]:
-        yield from ()
-        return self
-
-
-class _Batch:
-    def __init__(self) -> None:
-        self.records: list[tuple[bytes, bytes | None, Sequence[Header]]] = []
-
-    def append(
-        self, *, key: bytes, value: bytes | None, timestamp: int | None, headers: Sequence[Header] = ()
-    ) -> object:
-        self.records.append((key, value, headers))
-        return self
-
-    def size(self) -> int:
-        return sum(len(value or b"") for _, value, _ in self.records)
-
-
-class Producer:
-    """What the writer asks of `AIOKafkaProducer`. It may be told to die before the next write of a kind."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._open: list[tuple[str, _Batch]] | None = None
-        self._wrote_outputs = False
-        self.dies_before = ""
-
-    async def begin_transaction(self) -> None:
-        self._open = []
-
-    async def commit_transaction(self) -> None:
-        written, self._open = self._open or [], None
-        for topic, batch in written:
-            self._append(topic, batch)
-
-    def create_batch(self) -> _Batch:
-        return _Batch()
-
-    async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> _Done:
-        assert partition == PARTITION
-        if topic != CHANGELOG and self.dies_before == "outputs":
-            raise Crash
-        if topic == CHANGELOG and self._wrote_outputs and self.dies_before == "changelog":
-            raise Crash
-        self._wrote_outputs = topic != CHANGELOG
-        if self._open is None:
-            self._append(topic, batch)
-        else:
-            self._open.append((topic, batch))
-        return _Done()
-
-    def _append(self, topic: str, batch: _Batch) -> None:
-        if topic == CHANGELOG:
-            self._broker.changelog += [(key, value) for key, value, _ in batch.records]
-        else:
-            self._broker.outputs[topic] += [Written(key, value, dict(headers)) for key, value, headers in batch.records]
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
@@ -384,8 +258,11 @@ class World:
     def check(self) -> None:
         """What holds in every story."""
         told: dict[bytes, Written] = {}
+        revisions: dict[tuple[bytes | None, bytes], bytes] = {}
         for final in self.broker.outputs[OUTPUTS[Topic.FINALIZED].topic]:
-            known = told.setdefault(final.headers["span-finalizer-id"], final)
+            final_id, revision = final.headers["span-finalizer-id"], final.headers["span-finalizer-revision"]
+            assert revisions.setdefault((final.key, revision), final_id) == final_id, "two finals of one revision"
+            known = told.setdefault(final_id, final)
             same = (known.key, known.value) == (final.key, final.value)
             assert same or _HISTORY_UNKNOWN in (final.value or b""), "a repeated final has other bytes"
         full, compacted = (

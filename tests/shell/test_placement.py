@@ -4,7 +4,7 @@ from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finalizer.shell.placement import murmur2, partition_of
+from finalizer.shell.placement import murmur2, partition_of, partitions_of
 
 
 @given(st.binary(max_size=80) | st.binary(min_size=32, max_size=32))
@@ -17,3 +17,10 @@ def test_murmur2_is_kafkas(key: bytes) -> None:
 def test_a_partition_is_one_of_those_there_are(key: bytes, partitions: int) -> None:
     """A key is always placed on a partition that exists."""
     assert 0 <= partition_of(key, partitions) < partitions
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32)) | st.lists(st.none() | st.binary(max_size=40)), st.integers(1, 100))
+def test_many_keys_are_placed_as_each_alone(keys: list[bytes | None], partitions: int) -> None:
+    """How many records are written at once, and of which kind, moves none of them."""
+    alone = [0 if key is None else (reference(key) & 0x7FFFFFFF) % partitions for key in keys]
+    assert partitions_of(keys, partitions) == alone

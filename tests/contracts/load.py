@@ -1,0 +1,56 @@
+"""A steady load, and what must have come of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaProducer
+
+from tests.brokers import Broker
+from tests.contracts.stage import Stage
+from tests.traffic import Final, by_span, event
+
+LAG = 300
+"""An end comes so many spans after its start."""
+STEP = 50
+
+
+async def load(stage: Stage, spans: int, *, seconds: float) -> None:
+    """Starts and ends of all spans, spread over so many seconds, by a client that keeps trying."""
+    producer = AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap, request_timeout_ms=60_000, linger_ms=5)
+    async with producer:
+        steps = range(0, spans + LAG, STEP)
+        for begin in steps:
+            events = [event("start", number) for number in range(begin, min(begin + STEP, spans))]
+            events += [event("end", number) for number in range(max(0, begin - LAG), min(begin + STEP - LAG, spans))]
+            for one in events:
+                await producer.send(stage.topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
+            await asyncio.sleep(seconds / len(steps))
+        await producer.flush()
+
+
+async def finals_of(stage: Stage, spans: int, *, quiet: float = 1.5) -> dict[int, list[Final]]:
+    """All finals by span, once there are as many as spans and no more come."""
+    async with stage.reader("finalized") as finals:
+        await finals.until(spans, limit_seconds=60)
+        return by_span(await finals.quiet(quiet))
+
+
+def each_once(found: Mapping[int, Sequence[Final]], spans: int, *, broker: Broker) -> None:
+    """Nothing is missing; nothing comes twice, or where the broker has no transactions: not with other bytes."""
+    missing = set(range(spans)) - set(found)
+    assert not missing, f"{len(missing)} missing, such as {sorted(missing)[:5]}"
+    assert len(found) == spans
+    twice = {number: closed for number, closed in found.items() if len(closed) > 1}
+    if broker.has_transactions:
+        assert not twice, f"{len(twice)} twice, such as {list(twice.items())[:2]}"
+    for closed in twice.values():
+        assert len({one.value for one in closed if one.revision == 1}) <= 1, closed
+
+
+def completed_once(found: Mapping[int, Sequence[Final]], spans: int, *, broker: Broker) -> None:
+    """As `each_once`, and nothing was presumed."""
+    each_once(found, spans, broker=broker)
+    assert {one.cause for closed in found.values() for one in closed} == {"completed"}

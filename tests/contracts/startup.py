@@ -1,0 +1,57 @@
+"""What is wrong at the start is told in a sentence, within seconds, with its exit code: never a trace or a hang."""
+
+from __future__ import annotations
+
+import socket
+
+from finalizer.embedded.readiness import free_port
+from tests.brokers import Broker
+from tests.contracts.stage import set_up
+from tests.worker import Worker
+
+
+class Startup:
+    """Faults that a worker meets before it has read anything."""
+
+    async def test_no_broker(self) -> None:
+        """An address at which nobody answers: exit 1."""
+        with Worker(f"127.0.0.1:{free_port()}", "nobody") as worker:
+            assert "no Kafka broker answers" in ended(worker, 1)
+
+    async def test_a_broker_that_accepts_and_says_nothing(self) -> None:
+        """An address that takes connections and never answers: exit 1, not a hang."""
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            with Worker(f"127.0.0.1:{deaf.getsockname()[1]}", "deaf") as worker:
+                assert "no Kafka broker answers" in ended(worker, 1)
+
+    async def test_a_bad_configuration(self, broker: Broker) -> None:
+        """A key that does not exist is told with the nearest one: exit 1."""
+        with Worker(broker.bootstrap, "bad", config="termz: {silence: 1h}\n") as worker:
+            assert "terms" in ended(worker, 1)
+
+    async def test_a_port_in_use(self, broker: Broker) -> None:
+        """The web port belongs to somebody else: exit 1, and the sentence names it."""
+        stage = await set_up(broker)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            with stage.worker(flags={"--web-port": port}) as worker:
+                said = ended(worker, 1)
+        assert port in said
+        assert "--web-port" in said
+
+    async def test_inputs_of_unequal_size(self, broker: Broker) -> None:
+        """Inputs whose numbers of partitions differ cannot be joined: exit 1."""
+        stage = await set_up(broker)
+        other = await set_up(broker, partitions=3)
+        both = stage._replace(inputs=(stage.topic, other.topic))
+        with both.worker() as worker:
+            assert "equal numbers of partitions" in ended(worker, 1)
+
+
+def ended(worker: Worker, code: int, *, limit_seconds: float = 20.0) -> str:
+    """Start a worker that cannot run; return what it said once it has ended with this exit code."""
+    worker.start(ready=False)
+    assert worker.wait(limit_seconds=limit_seconds) == code, worker.log
+    assert "Traceback" not in worker.log, worker.log
+    assert "Unclosed" not in worker.log, worker.log
+    return worker.log

@@ -1,0 +1,106 @@
+"""The broker dies, comes back and freezes under a worker: it waits, goes on by itself, and closes nothing wrongly."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.brokers import Broker
+from tests.brokers.kafka import ApacheKafka
+from tests.contracts.crashes import STEADY
+from tests.contracts.load import completed_once, finals_of, load
+from tests.contracts.stage import set_up
+from tests.traffic import event, send
+
+SPANS = 3000
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[ApacheKafka]:
+    """A node of this module's own, to be killed and frozen. Each test leaves it running."""
+    with ApacheKafka() as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def broker(kafka: ApacheKafka) -> Broker:
+    """The node as the contracts know it."""
+    return Broker(kafka.bootstrap, has_transactions=True, honours_log_append_time=True)
+
+
+async def test_a_restart_under_load(kafka: ApacheKafka, broker: Broker) -> None:
+    """The node is killed under load and comes back: the same worker goes on, nothing missing or twice."""
+    stage = await set_up(broker)
+    with stage.worker(terms=STEADY).start() as worker:
+        sending = asyncio.ensure_future(load(stage, SPANS, seconds=8))
+        await worker.reaches(500, "evidence_total")
+        kafka.kill()
+        await blind(worker.readiness)
+        await asyncio.to_thread(kafka.start)
+        await sending
+        found = await finals_of(stage, SPANS)
+        assert worker.exit_code is None
+        assert "Traceback" not in worker.log
+    completed_once(found, SPANS, broker=broker)
+
+
+async def test_a_restart_under_beating_spans(kafka: ApacheKafka, broker: Broker) -> None:
+    """The node is gone for longer than every deadline; clients beat again once it is back: no false close."""
+    stage = await set_up(broker)
+    with stage.worker().start() as worker:
+        await send(
+            broker.bootstrap, stage.topic, [event(kind, n) for n in range(20) for kind in ("start", "heartbeat")]
+        )
+        await worker.reaches(40, "evidence_total")
+        kafka.kill()
+        await asyncio.sleep(4)  # the outage itself, longer than what a beating span is given
+        await asyncio.to_thread(kafka.start)
+        await send(broker.bootstrap, stage.topic, [event("heartbeat", n) for n in range(20)])
+        await send(broker.bootstrap, stage.topic, [event("end", n) for n in range(20)])
+        found = await finals_of(stage, 20)
+    completed_once(found, 20, broker=broker)
+
+
+async def test_a_frozen_broker(kafka: ApacheKafka, broker: Broker) -> None:
+    """The node is frozen for longer than session and deadlines, under load: nothing missing, twice or presumed."""
+    stage = await set_up(broker)
+    with stage.worker(terms=STEADY).start() as worker:
+        sending = asyncio.ensure_future(load(stage, SPANS, seconds=6))
+        await worker.reaches(500, "evidence_total")
+        kafka.pause()
+        await asyncio.sleep(5)  # the freeze itself
+        kafka.resume()
+        await sending
+        found = await finals_of(stage, SPANS)
+        assert worker.exit_code is None
+    completed_once(found, SPANS, broker=broker)
+
+
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
+async def test_sigterm_without_a_broker(kafka: ApacheKafka, broker: Broker, fault: str) -> None:
+    """SIGTERM while the node is away ends the worker within seconds, exit 0, no producer left open."""
+    stage = await set_up(broker)
+    with stage.worker(terms=STEADY).start() as worker:
+        sending = asyncio.ensure_future(load(stage, SPANS, seconds=4))
+        await worker.reaches(300, "evidence_total")
+        kafka.kill() if fault == "killed" else kafka.pause()
+        try:
+            began = time.monotonic()
+            assert await asyncio.to_thread(worker.terminate, limit_seconds=15) == 0
+            assert time.monotonic() - began < 12
+        finally:
+            await asyncio.to_thread(kafka.start) if fault == "killed" else kafka.resume()
+        assert "Unclosed" not in worker.log
+        await asyncio.to_thread(worker.start)
+        await sending
+        found = await finals_of(stage, SPANS)
+    completed_once(found, SPANS, broker=broker)
+
+
+async def blind(readiness: object) -> None:
+    """Wait until every partition says that it cannot hear."""
+    assert callable(readiness)
+    async with asyncio.timeout(20):
+        while not all("blind" in one["state"] for one in readiness()["partitions"]):
+            await asyncio.sleep(0.1)
