@@ -20,7 +20,7 @@ from finalizer.codecs.errors import Reason, Unusable
 from finalizer.codecs.headers import final_headers
 from finalizer.core import lifecycle
 from finalizer.core.causes import FACTS, Cause
-from finalizer.core.effects import BeyondMemory, DeadLetter, Effects, Emit, Late
+from finalizer.core.effects import DeadLetter, Effects, Emit, Late
 from finalizer.core.lifecycle import hear
 from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey, State
 from finalizer.core.remembered import Entry, fits, remembered_state
@@ -43,7 +43,7 @@ class Topic(IntEnum):
 
 _FINALIZED = Topic.FINALIZED
 _WORDS = {cause: (cause.value, facts.reported, facts.incomplete) for cause, facts in FACTS.items()}
-"""What an emit asks of a cause: its word, and if it was reported, and is incomplete. (`Enum.value` is a Python call.)"""
+"""What an emit asks of a cause: its word, if it was reported, if it is incomplete. (`Enum.value` is a Python call.)"""
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
@@ -80,10 +80,14 @@ EncodeFinal = Callable[[Final], bytes]
 
 
 class Encoding(NamedTuple):
-    """How finals are written: the encoder with its size limit, and its content type."""
+    """How finals are written: the encoder with its size limit, and its content type; and what else has a limit."""
 
     encode: EncodeFinal
     content_type: str
+    letter_bytes: int | None = None
+    """The largest value of a dead letter."""
+    rejected_bytes: int | None = None
+    """The largest rejected record: key, value and headers."""
 
 
 class Decision:
@@ -107,9 +111,11 @@ class Decision:
     def absorb(self, later: Decision) -> None:
         """Take in what was decided right after this."""
         self.outputs += later.outputs
-        for key, (before, after) in later.changes.items():
-            known = self.changes.get(key)
-            self.changes[key] = (before if known is None else known[0], after)
+        changes = self.changes
+        again = {key: changes[key][0] for key in changes.keys() & later.changes.keys()}
+        changes.update(later.changes)
+        for key, before in again.items():
+            changes[key] = (before, changes[key][1])
         for window, entries in later.finished.items():
             self.finished.setdefault(window, []).extend(entries)
         self.forgotten_windows += later.forgotten_windows
@@ -128,7 +134,10 @@ class Road:
         self.spans = spans
         self._decoders = decoders
         self._terms_for = policy.terms_for
-        self._encode, self._content_type = encoding
+        self._looks_at_bodies = policy.looks_at_bodies
+        self._fingerprint = policy.fingerprint
+        self._terms_named = policy.named
+        self._encode, self._content_type, self._letter_bytes, self._rejected_bytes = encoding
         self._all_finals = policy.outputs.finalized.include is Include.ALL
 
     def hear(self, records: Sequence[Record], now: Moment, *, floor: int = 0, ceiling: int = 2**63 - 1) -> Decision:
@@ -179,7 +188,7 @@ class Road:
                     state = remembered_state(end)
                 terms = terms_for(evidence.subject or _NOTHING_KNOWN)
             else:
-                terms = self._terms(state, evidence)
+                terms = self.named(state) if evidence.body is None else self._terms(state, evidence)
             after, effects = hear(state, evidence, terms, now)
             if effects:
                 self._carry_out(effects, record, decision)
@@ -238,20 +247,24 @@ class Road:
             stage="decode" if exception == "Unusable" else "decide",
             exception_class=exception,
         )
-        decision.outputs.append(Output(Topic.REJECTED, record.key, record.value, headers, record.timestamp))
+        value = record.value
+        if self._rejected_bytes is not None:
+            taken = len(record.key or b"") + sum(len(name) + len(text or b"") + 10 for name, text in headers)
+            value, cut = rejected.fit(value, max(0, self._rejected_bytes - taken))
+            headers += cut
+        decision.outputs.append(Output(Topic.REJECTED, record.key, value, headers, record.timestamp))
         decision.tally["rejected_total", record.topic, error.reason.value] += 1
 
     def _terms(self, state: State, evidence: Evidence) -> Terms:
-        if evidence.body is not None and self.policy.looks_at_bodies and not _has_final(state):
+        if self._looks_at_bodies and not _has_final(state):
             return self._terms_for(describe(lifecycle.layers_with(state, evidence)))
         return self.named(state)
 
     def named(self, state: State) -> Terms:
         """The terms of a state, found again if the policy has changed since they were found."""
-        policy = self.policy
-        if state.policy == policy.fingerprint:
-            return policy.named(state.rule)
-        return policy.terms_for(describe(state.layers))
+        if state.policy == self._fingerprint:
+            return self._terms_named(state.rule)
+        return self._terms_for(describe(state.layers))
 
     def _carry_out(self, effects: Effects, record: Record | None, decision: Decision) -> None:
         tally = decision.tally
@@ -262,7 +275,7 @@ class Road:
                 tally["late_evidence_total", effect.kind.name] += 1
             elif isinstance(effect, DeadLetter):
                 self._letter(effect.final, effect.kind.value, decision)
-            elif isinstance(effect, BeyondMemory) and record is not None:
+            elif record is not None:
                 detail = "older than the memory horizon, and without a start"
                 self.reject(record, Unusable(Reason.BEYOND_MEMORY, detail), decision)
 
@@ -281,7 +294,8 @@ class Road:
             self._letter(final, "resolved" if effect.resolves else "incomplete", decision)
 
     def _letter(self, final: Final, kind: str, decision: Decision) -> None:
-        value, headers = dead_letter.encode(final, kind=kind), dead_letter.letter_headers(final, kind=kind)
+        value = dead_letter.encode(final, kind=kind, max_bytes=self._letter_bytes)
+        headers = dead_letter.letter_headers(final, kind=kind)
         decision.outputs.append(Output(Topic.DLQ, hexlify(final.key[:16]), value, headers))
         cause = final.closed.cause
         decision.tally["dead_letters_total", kind if cause is None else cause.value] += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections import defaultdict
@@ -11,6 +10,8 @@ from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.waiting import until_true
 
 
 def event(kind: str, number: int, at: int | None = None, **fields: Any) -> dict[str, Any]:
@@ -31,12 +32,14 @@ def span_number(trace_id: str) -> int:
     return int(trace_id, 16) - 1
 
 
-async def create_topics(bootstrap: str, *topics: str, partitions: int = 4, **config: str) -> None:
+async def create_topics(
+    bootstrap: str, *topics: str, partitions: int = 4, config: Mapping[str, str] | None = None
+) -> None:
     """Create topics and wait until the broker names them."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=config) for topic in topics])
+        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=config or {}) for topic in topics])
     finally:
         await admin.close()
 
@@ -170,8 +173,10 @@ async def delete_topics(bootstrap: str, *topics: str) -> None:
     await admin.start()
     try:
         await admin.delete_topics(list(topics))
-        async with asyncio.timeout(20):
-            while set(topics) & set(await admin.list_topics()):
-                await asyncio.sleep(0.1)
+
+        async def gone() -> bool:
+            return not set(topics) & set(await admin.list_topics())
+
+        await until_true(gone)
     finally:
         await admin.close()

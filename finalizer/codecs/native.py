@@ -85,11 +85,9 @@ class NativeDecoder:
         if len(key) != 24 or event.trace_id == NO_TRACE or event.span_id == NO_SPAN:
             span_key(event.trace_id, event.span_id)
         kind = self._kinds.get(event.type)
-        if kind is None:
-            raise _no_kind(event.type)
         at = event.time_unix_nano
-        if at is None:
-            raise Unusable(Reason.MISSING_FIELD, "time_unix_nano is missing")
+        if kind is None or at is None:
+            raise _no_kind_or_time(event.type, kind)
         start_at = None
         if kind is _START:
             if not event.name:
@@ -143,7 +141,9 @@ class NativeDecoder:
         )
 
 
-def _no_kind(word: str | None) -> Unusable:
+def _no_kind_or_time(word: str | None, kind: Kind | None) -> Unusable:
+    if kind is not None:
+        return Unusable(Reason.MISSING_FIELD, "time_unix_nano is missing")
     if word is None:
         return Unusable(Reason.MISSING_FIELD, "type is missing")
     return Unusable(Reason.UNKNOWN_KIND, "instance heartbeats are not available yet")

@@ -17,7 +17,7 @@ import msgspec
 
 from finalizer.codecs.errors import Reason, Unusable
 from finalizer.codecs.times import YEAR_2000, bad_time
-from finalizer.codecs.values import INT64_MAX, Plain, Value, check_attributes
+from finalizer.codecs.values import INT64_MAX, Attributes, Plain, Value, check_attributes
 
 Moment = Annotated[int, msgspec.Meta(ge=YEAR_2000, le=INT64_MAX)]
 """Nanoseconds since the Unix epoch."""
@@ -123,7 +123,7 @@ read_plain = cast(
 _read_any = msgspec.json.Decoder(NativeEvent[Any], strict=False).decode
 
 
-class NativeDescription(msgspec.Struct, gc=False):
+class NativeDescription(msgspec.Struct, Generic[V], gc=False):
     """Those fields of a native record that describe its span: reading no others takes half the time.
 
     What is seldom there, or the same in very many records, is not taken apart.
@@ -134,7 +134,7 @@ class NativeDescription(msgspec.Struct, gc=False):
     span_type: str | None = None
     span_kind: KindWord | None = msgspec.field(default=None, name="kind")
     resource: msgspec.Raw = msgspec.Raw()
-    attributes: dict[str, Plain] | None = None
+    attributes: dict[str, V] | None = None
     session_id: str | None = None
     op_id: str | None = None
     trace_state: str | None = None
@@ -142,9 +142,12 @@ class NativeDescription(msgspec.Struct, gc=False):
     events: msgspec.Raw = msgspec.Raw()
 
 
-read_description = msgspec.json.Decoder(NativeDescription, strict=False).decode
+read_description = cast(
+    "Callable[[bytes], NativeDescription[Value]]",
+    msgspec.json.Decoder(NativeDescription[Plain], strict=False).decode,
+)
 """The description in a record that was accepted before. Raises `ValidationError` for what only `parse` can read."""
-read_plain_attributes = msgspec.json.Decoder(dict[str, Plain], strict=False).decode
+read_resource = cast("Callable[[bytes], Attributes]", msgspec.json.Decoder(dict[str, Plain], strict=False).decode)
 """A resource that was not taken apart. Raises `ValidationError`, like `read_description`."""
 
 

@@ -15,7 +15,7 @@ import msgspec
 from finalizer.codecs.body import NativeBody
 from finalizer.codecs.description import NATIVE_SCOPE, Description, Link, SpanEvent
 from finalizer.codecs.ids import parent_id
-from finalizer.codecs.native_event import KIND_NUMBERS, read_description, read_plain_attributes
+from finalizer.codecs.native_event import KIND_NUMBERS, read_description, read_resource
 from finalizer.codecs.values import Attributes, Value, present
 from finalizer.codecs.verdict import PREFIX, Sentence, facts_of, implied, noted, observed, sentence, stated
 from finalizer.core import model
@@ -51,10 +51,9 @@ def short_request(final: model.Final) -> bytes | None:
         return None
     try:
         told = read_description(layers[0].body.data)
-        if told.op_id or told.session_id or told.trace_state or told.links or told.events:
-            return None
         span_type = told.span_type or None
-        if len(told.resource) > _MAX_KEPT or (span_type is not None and len(span_type) > _MAX_KEPT_WORD):
+        rare = told.op_id or told.session_id or told.trace_state or told.links or told.events
+        if rare or len(told.resource) > _MAX_KEPT or (span_type is not None and len(span_type) > _MAX_KEPT_WORD):
             return None
         opening = _kept_opening(bytes(told.resource))
     except msgspec.ValidationError:
@@ -168,7 +167,7 @@ def _opening(rendered_resource: str, scope_name: str) -> str:
 @lru_cache(maxsize=1024)
 def _kept_opening(data: bytes) -> str:
     """A request up to its span's trace id, by the resource in a native record."""
-    attributes = present(read_plain_attributes(data)) if data else {}
+    attributes = present(read_resource(data)) if data else {}
     return _opening(_resource(attributes), NATIVE_SCOPE) + '{"traceId":"'
 
 

@@ -47,6 +47,7 @@ class _Topic:
         "blind_since",
         "decided",
         "decided_time",
+        "empty_at",
         "followed",
         "handed_out",
         "heard_again",
@@ -64,7 +65,7 @@ class _Topic:
 
     def reset(self) -> None:
         """Forget the answers of an earlier assignment."""
-        self.wall = 0
+        self.wall = self.empty_at = 0
         self.position = self.handed_out = 0
         self.highwater: int | None = None
         self.latest: int | None = None
@@ -168,7 +169,12 @@ class PartitionClock:
 
     def topic_time(self, topic: str) -> int:
         """The topic's clock: on a `CreateTime` topic nothing is heard before it, so a slow producer is not silent."""
-        return self._topics[topic].time
+        known = self._topics[topic]
+        return max(known.time, known.empty_at)
+
+    def nothing_unread(self, topic: str, *, at: int) -> None:
+        """At this moment (of this assignment) the log ended where reading goes on: what comes was not there then."""
+        self._topics[topic].empty_at = at
 
     def advance(self, now: int) -> Reading:
         """Move the clock as far as is known, and tell what may be done."""

@@ -37,10 +37,9 @@ def soft_deadline(state: State, terms: Terms) -> Deadline:
         lease = beat.min if lease < beat.min else lease  # `min` and `max` cost five times as much
         lease = (beat.max if lease > beat.max else lease) + beat.allowance
         at, grace = state.heard + lease, state.opened + terms.start_grace
-        if state.beats:
-            due = Deadline(at, _HEARTBEAT_LOST)
-        else:
-            due = Deadline(at if at > grace else grace, _NO_HEARTBEAT)
+        if not state.beats and at < grace:
+            at = grace
+        due = Deadline(at, _HEARTBEAT_LOST if state.beats else _NO_HEARTBEAT)
     else:
         due = Deadline(state.heard + terms.silence, _TIMEOUT)
     if terms.progress_timeout is not None and told.progress is not None:

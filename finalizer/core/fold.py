@@ -27,8 +27,7 @@ _HEARTBEAT, _OPEN = Kind.HEARTBEAT, Phase.OPEN
 def first_state(evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state of a span of which this is the first evidence."""
     source = evidence.source
-    clock, patience, _ = now
-    heard = source.heard_at - clock + patience
+    heard = source.heard_at - now.clock + now.patience
     body = evidence.body
     return State(
         _OPEN,
@@ -57,8 +56,7 @@ def first_state(evidence: Evidence, terms: Terms, now: Moment) -> State:
 def fold(state: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state after one more piece of evidence; its phase, close and wake-up are not touched."""
     source = evidence.source
-    clock, patience, _ = now
-    heard = source.heard_at - clock + patience
+    heard = source.heard_at - now.clock + now.patience
     at, seq, interval, timeout = evidence.at, evidence.seq, evidence.interval, evidence.timeout
     start_at, told_start = state.start_at, evidence.start_at
     start = state.start

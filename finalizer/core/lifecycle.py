@@ -139,7 +139,8 @@ def _opened(state: State | None, folded: State, evidence: Evidence, terms: Terms
         if at < folded.wake_at:
             _complete(folded, "wake_at", at)
         return folded
-    _complete(folded, "phase", _OPEN)
+    if folded.phase is not _OPEN:
+        _complete(folded, "phase", _OPEN)
     _complete(folded, "wake_at", wake_at(folded, terms, now))
     return folded
 

@@ -250,7 +250,7 @@ class Final(msgspec.Struct, frozen=True, gc=False):
     start: Coordinates | None
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """A reading of the partition's clocks, taken by whoever calls the law."""
 
     clock: int

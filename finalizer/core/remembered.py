@@ -23,6 +23,7 @@ Block = bytes
 """Entries as they stand in the changelog: 16 bytes each, little-endian."""
 
 _COMPLETED = Cause.COMPLETED
+_integer = int.from_bytes
 _PRIME = 11_400_714_819_323_198_393
 _LATEST = 2**62
 
@@ -37,7 +38,7 @@ def fingerprint(key: SpanKey) -> int:
     the one next below 2^64 / golden ratio, because ids may count up: with one next below 2^64, trace n+1 and span m
     would meet trace n and span m+59. Of ten million random keys two meet with a chance of one in 228,000.
     """
-    return int.from_bytes(key, "big") % _PRIME
+    return _integer(key, "big") % _PRIME
 
 
 def fits(end: End) -> bool:
@@ -47,8 +48,8 @@ def fits(end: End) -> bool:
 
 def entry(key: SpanKey, end: End) -> Entry:
     """What is remembered of a span that ended well; `end` must fit."""
-    code = 0 if end.status is None else end.status[0]
-    return int.from_bytes(key, "big") % _PRIME, end.at << 2 | code
+    status = end.status
+    return _integer(key, "big") % _PRIME, end.at << 2 if status is None else end.at << 2 | status[0]
 
 
 def packed(entries: Iterable[Entry]) -> Block:
@@ -144,27 +145,22 @@ class Remembered:
 
     def finish(self, key: SpanKey, end: End, clock: int) -> int:
         """Remember by its fingerprint a span that ended well; returns the number of its memory window."""
-        number = clock // self._finished_width
-        mark, packed_end = entry(key, end)
-        self._put(number, mark, packed_end)
-        return number
+        return self.finish_all([(key, end)], clock)[0]
 
     def finish_all(self, ended: Iterable[tuple[SpanKey, End]], clock: int) -> tuple[int, list[Entry]]:
         """`finish` for all spans that one decision finished; returns their memory window and what is remembered."""
-        entries = [entry(key, end) for key, end in ended]
         number = clock // self._finished_width
-        for mark, packed_end in entries:
-            self._put(number, mark, packed_end)
+        entries = [entry(key, end) for key, end in ended]
+        self._put(number, entries)
         return number, entries
 
     def load_block(self, window: int, data: Block) -> None:
         """Remember a block of entries again. Blocks come in the order of the changelog: of two ends the last stands."""
-        for mark, packed_end in unpack(data):
-            self._put(window, mark, packed_end)
+        self._put(window, unpack(data))
 
     def end_of(self, key: SpanKey) -> End | None:
         """The remembered end of a span, or None."""
-        packed_end = self._ends.get(fingerprint(key))
+        packed_end = self._ends.get(_integer(key, "big") % _PRIME)  # `fingerprint`, without the call
         if packed_end is None:
             return None
         return End(Cause.COMPLETED, packed_end >> 2, Status(StatusCode(packed_end & 3)))
@@ -210,14 +206,16 @@ class Remembered:
                 self.horizon = max(self.horizon, min(until, clock))
         return dropped
 
-    def _put(self, number: int, mark: int, packed_end: int) -> None:
+    def _put(self, number: int, entries: Iterable[Entry]) -> None:
+        ends = self._ends
         window = self._finished_windows.get(number)
         if window is None:
             window = self._finished_windows[number] = array("Q")
-        if mark in self._ends:
-            self._moved[mark] = number
-        self._ends[mark] = packed_end
-        window.append(mark)
+        for mark, packed_end in entries:
+            if mark in ends:
+                self._moved[mark] = number
+            ends[mark] = packed_end
+            window.append(mark)
 
     def _drop_finished(self, number: int, limit: int, dropped: Dropped) -> int:
         window = self._finished_windows[number]

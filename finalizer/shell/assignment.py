@@ -50,6 +50,7 @@ class Assignment:
         self._recovering: asyncio.Task[None] | None = None
         self._doubted: dict[int, float] = {}
         self._cures: set[asyncio.Task[None]] = set()
+        self._stops: set[asyncio.Task[None]] = set()
         self._closing = False
 
     # What Faust tells us. Nothing may be raised here: it would be swallowed.
@@ -64,8 +65,7 @@ class Assignment:
     async def revoked(self) -> None:
         """Before the join: decide nothing more, commit what was decided, or give it up."""
         limit = self.making.settings.session_timeout / 3
-        for task in list(self._cures):
-            task.cancel()
+        await _cancelled(self._cures)
         running = [one for one in self.partitions.values() if one.running]
         clean = await asyncio.gather(*(one.quiesce(limit) for one in running))
         for partition, is_clean in zip(running, clean, strict=True):
@@ -148,6 +148,8 @@ class Assignment:
             await asyncio.wait([self._recovering])
         await _stopped(self.partitions.values())
         self.partitions.clear()
+        if self._stops:
+            await asyncio.wait(self._stops)
 
     async def _commit_offsets(self) -> None:
         """Tell the group how far we are, so that its lag is true while nobody reads. Nothing depends on it."""
@@ -221,7 +223,7 @@ class Assignment:
         self.restoring.add(number)
         for topic in partition.decided:
             self.hold(number, topic)
-        await partition.stop()
+        await asyncio.shield(self._leaving(partition))
         if isinstance(error, ProducerFenced | OutOfOrderSequenceNumber):
             if not await self._is_member():
                 raise Stop(
@@ -245,6 +247,13 @@ class Assignment:
         await self.consumer.seek_wait(self.start_positions(tps))
         self.consumer.held -= tps
 
+    def _leaving(self, partition: Partition) -> asyncio.Task[None]:
+        """Stop a partition that is not among ours any more, whatever becomes of who asked for it."""
+        task = asyncio.ensure_future(partition.stop())
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
+        return task
+
     async def _is_member(self) -> bool:
         """Ask the group's coordinator: a fenced producer has a newer owner, or its transaction timed out."""
         if self.consumer is None:
@@ -266,3 +275,11 @@ class Assignment:
 
 async def _stopped(partitions: Iterable[Partition]) -> None:
     await asyncio.gather(*(partition.stop() for partition in partitions))
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -99,6 +99,8 @@ class Partition:
         self._verdicts: dict[str, list[int]] = {}
         self._errors: deque[float] = deque(maxlen=INTERNAL_ERRORS_A_MINUTE)
         self.progressed_at = time.monotonic()
+        self.committing = False
+        """A group is on its way: the broker has the word, and its client's own limits apply."""
 
     def start(self, generation: int) -> None:
         """Begin (or go on) in this generation, reading after what is decided."""
@@ -330,7 +332,9 @@ class Partition:
 
     async def _commit(self, group: list[Item]) -> None:
         began = time.monotonic()
+        self.committing = True
         stamp = await self.writer.commit(group)
+        self.committing = False
         done = time.monotonic()
         self._touched_at = self.progressed_at = done
         if stamp is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -19,6 +20,11 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
             await self.stop()
             raise
 
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        sent: asyncio.Future[Any] = await super().send_batch(batch, topic, partition=partition)
+        sent.add_done_callback(_seen)
+        return sent
+
     async def stop(self) -> None:
         try:
             async with asyncio.timeout(STOP_SECONDS):
@@ -30,3 +36,11 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
                 sending.cancel()
                 await asyncio.wait([sending], timeout=STOP_SECONDS)
             await self.client.close()
+        if self._txn_manager is not None and self._txn_manager._transaction_waiter is not None:
+            self._txn_manager._transaction_waiter.add_done_callback(_seen)
+
+
+def _seen(sent: asyncio.Future[Any]) -> None:
+    """A transaction that fails is told once, by its commit: its batches need not be asked."""
+    if not sent.cancelled():
+        sent.exception()

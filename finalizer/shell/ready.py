@@ -45,6 +45,8 @@ class _Inputs(NamedTuple):
     """First and next offset of each."""
     committed: Mapping[TopicPartition, int]
     """Where the group would read on, if it has read at all."""
+    asked_at: int
+    """The broker's time before it was asked."""
 
 
 class Making:
@@ -77,8 +79,10 @@ class Making:
         try:
             await _all_started(producers.values())
             restored = await read_changelog(self.settings, numbers)
+            asked_at = self.broker_time.now()
             ends = await self._ends(numbers)
-            inputs = _Inputs(ends, await self._committed(list(ends)))
+            inputs = _Inputs(ends, await self._committed(list(ends)), asked_at)
+            records = sum(one.records for one in restored.values())
             made = [
                 await self._install(number, restored.pop(number), producers[number], inputs, keeper)
                 for number in numbers
@@ -86,7 +90,6 @@ class Making:
         except BaseException:
             await asyncio.gather(*(producer.stop() for producer in producers.values()))
             raise
-        records = sum(one.road.spans.open for one in made)
         self.metrics.restored(time.monotonic() - began, records)
         return made
 
@@ -141,7 +144,8 @@ class Making:
             watermark = self._first_watermark(number, inputs.ends)
         else:
             self._check(number, watermark, inputs.ends)
-        spans = Spans(Remembered(policy.remember.presumed, policy.remember.finished, policy.remember.max_bytes))
+        most = policy.remember.max_bytes // facts.partitions
+        spans = Spans(Remembered(policy.remember.presumed, policy.remember.finished, most))
         clock = PartitionClock(
             settings.inputs, settle=policy.safety.settle, clock=watermark.clock, taken_off=watermark.taken_off
         )
@@ -165,6 +169,8 @@ class Making:
         for topic, offset in watermark.offsets.items():
             clock.skipped(topic, position=offset + 1)
             clock.decided(topic, next_offset=offset + 1, timestamp=0)
+            if inputs.ends[TopicPartition(topic, number)][1] <= offset + 1:
+                clock.nothing_unread(topic, at=inputs.asked_at)
         log.info(
             "done",
             "the partition is restored",

@@ -28,6 +28,7 @@ from finalizer.shell.status import Status
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.topics import Facts, prepare
 from finalizer.shell.web import Web
+from finalizer.shell.writer import HEADERS_BYTES
 
 log = logs.get("worker")
 
@@ -36,8 +37,6 @@ STOP_SECONDS = 3.0
 COLLECT_AFTER = (100_000, 50, 100)
 """Collector thresholds: what a frame allocates is freed by counting, so that young collections only cost (a third of
 the time of deciding, at Python's defaults)."""
-HEADERS_BYTES = 2048
-"""Room for the headers and the framing of a record, below the topic's limit."""
 
 
 def run_worker(settings: Settings) -> int:
@@ -92,6 +91,7 @@ async def _run(settings: Settings) -> int:
 
 async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Status) -> int:
     starting = asyncio.ensure_future(app.start())
+    starting.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
     owner.consumer = cast("FrameConsumer", app.consumer)
     waiting = asyncio.ensure_future(asked.wait())
     crashed = asyncio.ensure_future(app.wait_until_stopped())
@@ -121,9 +121,9 @@ def _decoders(settings: Settings) -> dict[str, Decode]:
 
 
 def _encoding(settings: Settings, facts: Facts) -> Encoding:
-    limit = facts.max_bytes[Topic.FINALIZED] - HEADERS_BYTES
+    limit, letters, rejects = (facts.max_bytes[topic] - HEADERS_BYTES for topic in Topic)
     if settings.policy.outputs.finalized.encoding is not schema.Encoding.OTLP_PROTO:
-        return Encoding(partial(encode_json, max_bytes=limit), JSON)
+        return Encoding(partial(encode_json, max_bytes=limit), JSON, letters, rejects)
     if find_spec("opentelemetry.proto") is None:
         raise Stop(Exit.CONFIGURATION, "otlp_proto needs opentelemetry-proto: pip install 'span-finalizer[otlp]'")
-    return Encoding(partial(encode_proto, max_bytes=limit), PROTO)
+    return Encoding(partial(encode_proto, max_bytes=limit), PROTO, letters, rejects)

@@ -39,7 +39,7 @@ class Status:
         """None while the worker makes progress, else where it is stuck."""
         now = time.monotonic()
         for one in self._owner.partitions.values():
-            if one.running and now - one.progressed_at > STUCK_SECONDS:
+            if one.running and not one.committing and now - one.progressed_at > STUCK_SECONDS:
                 return f"partition {one.number} has made no progress for {now - one.progressed_at:.0f} s"
         return None
 

@@ -144,8 +144,10 @@ class _Look:
         ]
         if self._problems:
             return self._problems, None
-        destinations = {topic: Destination(name, found.get(name, partitions)) for topic, name in outputs.items()}
         max_bytes = {topic: limits.get(name, _DEFAULT_MAX_BYTES) for topic, name in outputs.items()}
+        destinations = {
+            topic: Destination(name, found.get(name, partitions), max_bytes[topic]) for topic, name in outputs.items()
+        }
         return [], Facts(partitions, destinations, max_bytes, transactional)
 
     async def _partitions(self) -> dict[str, int]:

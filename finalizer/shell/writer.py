@@ -25,6 +25,8 @@ BATCH_BYTES = 15 * 1024 * 1024
 """Of one record batch. The changelog topic takes 16 MiB, so that a group stays in one batch."""
 OUTPUT_BATCH_BYTES = 900_000
 """Below the default `message.max.bytes` of a broker (1 MiB)."""
+HEADERS_BYTES = 2048
+"""Room for the headers and the framing of one record."""
 GROUP_ITEMS = 8
 GROUP_BYTES = 4 * 1024 * 1024
 
@@ -47,6 +49,8 @@ class Destination(NamedTuple):
 
     topic: str
     partitions: int
+    max_bytes: int = 1_048_588
+    """The largest record batch that it takes."""
 
 
 class Stamp(NamedTuple):
@@ -158,11 +162,11 @@ class Writer:
             await _all(sent)
             sent = []
         logged = await self._send_changes(changes)
-        if self._transactional:
-            await self._producer.commit_transaction()
-        await _all(sent)
+        await _all(sent)  # before the commit: aiokafka commits a transaction of which a batch was refused
         metadata = await _all(logged)
         answered_at = time.monotonic()
+        if self._transactional:
+            await self._producer.commit_transaction()
         if metadata and metadata[-1].timestamp_type == 1:
             return Stamp(metadata[-1].timestamp, answered_at)
         return None
@@ -176,7 +180,8 @@ class Writer:
         return futures
 
     async def _send_group(self, destination: Destination, outputs: list[Output]) -> list[asyncio.Future[Any]]:
-        name, partitions = destination
+        name, partitions, max_bytes = destination
+        most = min(OUTPUT_BATCH_BYTES, max_bytes - HEADERS_BYTES)
         batches: dict[int, Any] = {}
         futures: list[asyncio.Future[Any]] = []
         places = partitions_of([output.key for output in outputs], partitions)
@@ -185,7 +190,7 @@ class Writer:
             batch = batches.get(partition)
             if batch is None:
                 batch = batches[partition] = self._producer.create_batch()
-            elif batch.size() + len(value or b"") > OUTPUT_BATCH_BYTES:
+            elif batch.size() + len(value or b"") > most:
                 futures.append(await self._producer.send_batch(batch, name, partition=partition))
                 batch = batches[partition] = self._producer.create_batch()
             batch.append(key=output.key, value=value, timestamp=output.timestamp, headers=output.headers)

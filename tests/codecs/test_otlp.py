@@ -27,6 +27,7 @@ Encode = Callable[[Final], bytes]
 Reader = Callable[[bytes], Read]
 ENCODINGS = [pytest.param(encode_json, read_json, id="json"), pytest.param(encode_proto, read_proto, id="proto")]
 NINE_SECONDS = 9_000_000_000
+KEPT = (otlp_json._block, otlp_json._stated, otlp_json._kept_resource, otlp_json._kept_opening)
 
 
 def stripped(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -167,10 +168,21 @@ def test_the_same_final_has_the_same_bytes(history: tuple[bytes, ...]) -> None:
     """A repeated final is byte for byte the same: with what was kept rendered, and without."""
     for final, again in ((presumed(*history), presumed(*history)), (reported(*history, end()), None)):
         as_json, as_proto = encode_json(final), encode_proto(final)
-        for kept in (otlp_json._block, otlp_json._stated, otlp_json._kept_resource):
+        for kept in KEPT:
             kept.cache_clear()
         assert encode_json(again or final) == as_json
         assert encode_proto(again or final) == as_proto
+
+
+@settings(max_examples=200)
+@given(histories)
+def test_the_short_way_to_a_final_changes_no_byte(history: tuple[bytes, ...]) -> None:
+    """A final that is written without a description has the bytes that it has with one; most are written so."""
+    final = reported(history[0], end())
+    short = otlp_json.short_request(final)
+    assert short in (None, otlp_json.request(final, describe(final.layers)))
+    common = reported(start(kind="client", attributes={"a": 1, "z": "\u00e9"}), end())
+    assert otlp_json.short_request(common) is not None
 
 
 def test_values_that_are_equal_but_not_the_same_keep_their_type() -> None:
@@ -185,12 +197,12 @@ def test_values_that_are_equal_but_not_the_same_keep_their_type() -> None:
 def test_what_is_kept_rendered_is_bounded(size: int) -> None:
     """A client cannot fill our memory with long span types or resources: only short ones are kept."""
     final = reported(start(span_type="t" * size, resource={"r": "r" * size * 16}), end())
-    for kept in (otlp_json._block, otlp_json._stated, otlp_json._kept_resource):
+    for kept in KEPT:
         kept.cache_clear()
     assert read_json(encode_json(final)) == read_proto(encode_proto(final))
     kept_sizes = [kept.cache_info().currsize for kept in (otlp_json._block, otlp_json._stated)]
     assert kept_sizes == ([1, 1] if size == 256 else [0, 0])
-    assert otlp_json._kept_resource.cache_info().currsize == 0
+    assert otlp_json._kept_resource.cache_info().currsize == otlp_json._kept_opening.cache_info().currsize == 0
 
 
 BIG = start(

@@ -9,6 +9,7 @@ from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, load
 from tests.contracts.stage import Stage, set_up
 from tests.traffic import by_span, committed, event, send
+from tests.waiting import until_true
 from tests.worker import Worker
 
 SPANS = 2000
@@ -72,6 +73,8 @@ async def has_partitions(worker: Worker, count: int) -> None:
 
 async def commits(stage: Stage, records: int) -> None:
     """Wait until the group has committed so many records of the input: its lag is nothing."""
-    async with asyncio.timeout(20):
-        while await committed(stage.broker.bootstrap, stage.name, stage.topic) != records:
-            await asyncio.sleep(0.2)
+
+    async def has() -> bool:
+        return await committed(stage.broker.bootstrap, stage.name, stage.topic) == records
+
+    await until_true(has, limit_seconds=20)

@@ -31,7 +31,7 @@ class Inputs:
 
     async def test_wrong_record_times_on_a_create_time_input(self, broker: Broker) -> None:
         """Records stamped an hour ahead or behind by their producer neither close a span early nor keep it open."""
-        stage = await set_up(broker, **{"message.timestamp.type": "CreateTime"})
+        stage = await set_up(broker, config={"message.timestamp.type": "CreateTime"})
         now = time.time_ns() // 1_000_000
         with stage.worker().start() as worker:
             for number, stamp in enumerate((now, now + HOUR_MS, now - HOUR_MS)):

@@ -45,9 +45,11 @@ class Stage(NamedTuple):
         return Reader(self.broker.bootstrap, self.output(role))
 
 
-async def set_up(broker: Broker, *, inputs: int = 1, partitions: int = 4, **config: str) -> Stage:
+async def set_up(
+    broker: Broker, *, inputs: int = 1, partitions: int = 4, config: Mapping[str, str] | None = None
+) -> Stage:
     """Create a stage with its input topics; `config` is theirs."""
     name = f"stage-{uuid.uuid4().hex[:12]}"
     topics = tuple(f"{name}.events-{number}" for number in range(inputs))
-    await create_topics(broker.bootstrap, *topics, partitions=partitions, **config)
+    await create_topics(broker.bootstrap, *topics, partitions=partitions, config=config)
     return Stage(broker, name, topics)

@@ -20,9 +20,8 @@ class Startup:
 
     async def test_a_broker_that_accepts_and_says_nothing(self) -> None:
         """An address that takes connections and never answers: exit 1, not a hang."""
-        with socket.create_server(("127.0.0.1", 0)) as deaf:
-            with Worker(f"127.0.0.1:{deaf.getsockname()[1]}", "deaf") as worker:
-                assert "no Kafka broker answers" in ended(worker, 1)
+        with socket.create_server(("127.0.0.1", 0)) as deaf, Worker(place(deaf), "deaf") as worker:
+            assert "no Kafka broker answers" in ended(worker, 1)
 
     async def test_a_bad_configuration(self, broker: Broker) -> None:
         """A key that does not exist is told with the nearest one: exit 1."""
@@ -46,6 +45,11 @@ class Startup:
         both = stage._replace(inputs=(stage.topic, other.topic))
         with both.worker() as worker:
             assert "equal numbers of partitions" in ended(worker, 1)
+
+
+def place(server: socket.socket) -> str:
+    """The host:port of a listening socket."""
+    return "{}:{}".format(*server.getsockname())
 
 
 def ended(worker: Worker, code: int, *, limit_seconds: float = 20.0) -> str:

@@ -12,6 +12,8 @@ from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, load
 from tests.contracts.stage import set_up
 from tests.traffic import event, send
+from tests.waiting import until_true
+from tests.worker import Worker
 
 SPANS = 3000
 
@@ -36,7 +38,7 @@ async def test_a_restart_under_load(kafka: ApacheKafka, broker: Broker) -> None:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=8))
         await worker.reaches(500, "evidence_total")
         kafka.kill()
-        await blind(worker.readiness)
+        await blind(worker)
         await asyncio.to_thread(kafka.start)
         await sending
         found = await finals_of(stage, SPANS)
@@ -84,13 +86,14 @@ async def test_sigterm_without_a_broker(kafka: ApacheKafka, broker: Broker, faul
     with stage.worker(terms=STEADY).start() as worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=4))
         await worker.reaches(300, "evidence_total")
-        kafka.kill() if fault == "killed" else kafka.pause()
+        take_away, give_back = (kafka.kill, kafka.start) if fault == "killed" else (kafka.pause, kafka.resume)
+        take_away()
         try:
             began = time.monotonic()
             assert await asyncio.to_thread(worker.terminate, limit_seconds=15) == 0
             assert time.monotonic() - began < 12
         finally:
-            await asyncio.to_thread(kafka.start) if fault == "killed" else kafka.resume()
+            await asyncio.to_thread(give_back)
         assert "Unclosed" not in worker.log
         await asyncio.to_thread(worker.start)
         await sending
@@ -98,9 +101,11 @@ async def test_sigterm_without_a_broker(kafka: ApacheKafka, broker: Broker, faul
     completed_once(found, SPANS, broker=broker)
 
 
-async def blind(readiness: object) -> None:
+async def blind(worker: Worker) -> None:
     """Wait until every partition says that it cannot hear."""
-    assert callable(readiness)
-    async with asyncio.timeout(20):
-        while not all("blind" in one["state"] for one in readiness()["partitions"]):
-            await asyncio.sleep(0.1)
+
+    async def is_so() -> bool:
+        told = await asyncio.to_thread(worker.readiness)
+        return all("blind" in one["state"] for one in told["partitions"])
+
+    await until_true(is_so, limit_seconds=20)

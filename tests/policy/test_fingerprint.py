@@ -24,7 +24,9 @@ remember: {presumed: 24h}
         BASE.replace("terms: {max_duration: 10m}", "terms: {max_duration: 10m, silence: 1h}"),
         BASE.replace("remember: {presumed: 24h}\n", ""),
         "remember: {presumed: 24h}\n" + BASE.replace("remember: {presumed: 24h}\n", ""),
-        BASE + "safety: {settle: 20s}\ninputs: [{topic: other}]\ntopics: {partitions: 9}\noutputs: {rejected: {over: 5}}\n",
+        BASE
+        + "safety: {settle: 20s}\ninputs: [{topic: other}]\ntopics: {partitions: 9}\n"
+        + "outputs: {rejected: {over: 5}}\n",
     ],
 )
 def test_the_same_verdicts_have_the_same_fingerprint(text: str) -> None:

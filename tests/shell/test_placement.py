@@ -19,7 +19,10 @@ def test_a_partition_is_one_of_those_there_are(key: bytes, partitions: int) -> N
     assert 0 <= partition_of(key, partitions) < partitions
 
 
-@given(st.lists(st.binary(min_size=32, max_size=32)) | st.lists(st.none() | st.binary(max_size=40)), st.integers(1, 100))
+TRACES = st.lists(st.binary(min_size=32, max_size=32))
+
+
+@given(TRACES | st.lists(st.none() | st.binary(max_size=40)), st.integers(1, 100))
 def test_many_keys_are_placed_as_each_alone(keys: list[bytes | None], partitions: int) -> None:
     """How many records are written at once, and of which kind, moves none of them."""
     alone = [0 if key is None else (reference(key) & 0x7FFFFFFF) % partitions for key in keys]
