@@ -1,4 +1,4 @@
-"""Native JSON to evidence: what each field of an event means (DESIGN: formats in).
+"""Native JSON to evidence: what each field of an event means (RATIONALE: formats in).
 
 Required: `type`, `trace_id`, `span_id`, `time_unix_nano`, and `name` on a start, `state` on a lifecycle record; every
 other field is optional, a null is as good as absent, unknown fields are ignored. `name`, `kind`, `span_type`,

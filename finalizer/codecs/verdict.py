@@ -1,4 +1,4 @@
-"""What a final says of its own making, as span attributes (DESIGN: formats out, causes).
+"""What a final says of its own making, as span attributes (RATIONALE: formats out, causes).
 
 `span_finalizer.` is ours alone: what a client sends under that name is not passed on, so that nobody's span can pass
 for one that we closed, or the other way round.

@@ -1,4 +1,4 @@
-"""Why a span has a final: the closed list of causes, and what a reader may assume from each (DESIGN: the law).
+"""Why a span has a final: the closed list of causes, and what a reader may assume from each (RATIONALE: the law).
 
 `FACTS` is the one source of this table: the codecs write its words, the metrics take their label values from it,
 and the README's table is generated from it.

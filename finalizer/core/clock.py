@@ -1,4 +1,4 @@
-"""The partition clock and its patience, given readings (DESIGN: time). Nanoseconds on the broker's wall.
+"""The partition clock and its patience, given readings (RATIONALE: time). Nanoseconds on the broker's wall.
 
 Rules
 1. A topic's clock is the running maximum of the record times decided. Once the topic is *caught up* it follows the

@@ -1,4 +1,4 @@
-"""Tumbling windows of due spans: where the timer looks for work (DESIGN: windowed state).
+"""Tumbling windows of due spans: where the timer looks for work (RATIONALE: windowed state).
 
 Derived, never stored: a restore fills them again from the states. The arithmetic is that of
 `faust.windows.TumblingWindow`: an instant belongs to window `at // WIDTH`, which ends where the next one begins.

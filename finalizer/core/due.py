@@ -1,4 +1,4 @@
-"""When a span is due: its deadlines as functions of state and terms (DESIGN: deadlines).
+"""When a span is due: its deadlines as functions of state and terms (RATIONALE: deadlines).
 
 *Soft* deadlines run on patience (time in which we could not hear does not count), *hard* ones on the partition clock.
 """

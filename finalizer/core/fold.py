@@ -1,4 +1,4 @@
-"""Folding: a span's evidence is joined, whatever its order and repeats (DESIGN: folding).
+"""Folding: a span's evidence is joined, whatever its order and repeats (RATIONALE: folding).
 
 Every join here is commutative, associative and idempotent: min of starts, max of what was seen, and, where a value
 replaces another, the greater in the order (event time, sequence number, bytes).

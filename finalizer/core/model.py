@@ -1,4 +1,4 @@
-"""Keys, evidence, state, final: the nouns of the law (DESIGN: vocabulary).
+"""Keys, evidence, state, final: the nouns of the law (RATIONALE: vocabulary).
 
 Two times, never mixed. *Event time* (`at`, `start_at`, `last_seen`, `end_at`) comes from the client and is data.
 *Heard time* (`heard_at`) is the broker's, and deadlines run on it; `patience` is heard time without the time in

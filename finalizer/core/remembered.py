@@ -1,4 +1,4 @@
-"""Closed spans that are still recognised, so that what comes after their end opens nothing (DESIGN: remembered).
+"""Closed spans that are still recognised, so that what comes after their end opens nothing (RATIONALE: remembered).
 
 A span that ended well leaves a fingerprint: 16 bytes of key and end. Every other closed span keeps its whole state,
 which its next revision needs. Both lie in tumbling memory windows on the partition's clock, which are dropped whole.

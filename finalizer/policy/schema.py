@@ -138,7 +138,11 @@ class Remember(msgspec.Struct, frozen=True, kw_only=True):
     presumed: Annotated[int, Field(_WAIT, "Spans that were closed for want of evidence.")] = 24 * HOUR
     finished: Annotated[int, Field(_WAIT, "Spans that reported their end.")] = 15 * MINUTE
     max_bytes: Annotated[
-        int, Field(size(least=MEBIBYTE), "Memory for both in one worker; beyond it the oldest finished spans go first.")
+        int,
+        Field(
+            size(least=MEBIBYTE),
+            "Memory for both in a worker with all partitions; beyond it the oldest finished go first.",
+        ),
     ] = 512 * MEBIBYTE
 
 
@@ -184,7 +188,8 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
 
     partitions: Annotated[int, Field(count(most=10_000), "Partitions of a topic that is created.")] = 4
     replication_factor: Annotated[
-        int | None, Field(count(most=100), "Copies of each partition of a topic that is created.", "the broker's")
+        int | None,
+        Field(count(most=100), "Copies of each partition of a topic that is created.", "the brokers, at most 3"),
     ] = None
     min_insync_replicas: Annotated[
         int | None,

@@ -1,9 +1,8 @@
-"""Every metric of the worker, with its meaning and what to do: one closed list (DESIGN: what users touch).
+"""Every metric of the worker, with its meaning and what to do: one closed list (RATIONALE: what users touch).
 
 The worker counts nothing that is not here, the README's table is generated from here, and the sets of label values
-are here too, so that no value can invent a time series. What is not in DESIGN's list: `may_close`, because
-`closing_paused` says why closing waits but not where, and `remembered_bytes`, because it is seen to near its bound
-before the horizon begins to shrink.
+are here too, so that no value can invent a time series. `may_close` is there because `closing_paused` says
+why closing waits but not where, `remembered_bytes` because it is seen to near its bound before the horizon shrinks.
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ async def _run(settings: Settings) -> int:
         metrics=metrics,
     )
     owner = Assignment(making)
+    if (settings.policy.safety.outage, settings.policy.safety.breaker) != (schema.Outage(), schema.Breaker()):
+        log.warning("not_yet", "safety.outage and safety.breaker are read, and not acted on in this release")
     app = build_app(settings, facts, owner)
     status = Status(owner, broker_time)
     metrics.watch(status)

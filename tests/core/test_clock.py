@@ -1,4 +1,4 @@
-"""The partition clock, as stories (DESIGN: time). Seconds after `EPOCH`."""
+"""The partition clock, as stories (RATIONALE: time). Seconds after `EPOCH`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a span is due, and with which cause (DESIGN: deadlines). Seconds after the start of the story."""
+"""When a span is due, and with which cause (RATIONALE: deadlines). Seconds after the start of the story."""
 
 from __future__ import annotations
 

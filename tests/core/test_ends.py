@@ -1,4 +1,4 @@
-"""Ends: ranks, revisions, what comes too late, and what is sealed (DESIGN: folding, causes)."""
+"""Ends: ranks, revisions, what comes too late, and what is sealed (RATIONALE: folding, causes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folding: evidence is joined, whatever its order and repeats (DESIGN: folding)."""
+"""Folding: evidence is joined, whatever its order and repeats (RATIONALE: folding)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time in which we could not hear does not count: patience, as stories (DESIGN: time). Seconds after `EPOCH`."""
+"""Time in which we could not hear does not count: patience, as stories (RATIONALE: time). Seconds after `EPOCH`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered of closed spans, for how long, and what is said where nothing is (DESIGN: remembered)."""
+"""What is remembered of closed spans, for how long, and what is said where nothing is (RATIONALE: remembered)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order, repeats and wake-ups do not change the last word on a span (DESIGN: folding).
+"""Order, repeats and wake-ups do not change the last word on a span (RATIONALE: folding).
 
 The times of a span are seconds after its start; heard times are drawn apart from them, so evidence comes in any order,
 more than once, before and after its span was presumed closed.
