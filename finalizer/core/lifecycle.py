@@ -190,7 +190,7 @@ def _revise(state: State, folded: State, evidence: Evidence, terms: Terms) -> tu
 
 def _counts(state: State, closed: Closed, end: End) -> bool:
     if state.phase is _FINISHED:
-        return state.end is None or end.order[:3] > state.end.order[:3]
+        return state.end is None or (end.order > state.end.order and not end.same_as(state.end))
     if closed.cause is None or end.cause in (Cause.COMPLETED, Cause.PARTIAL):
         return True
     return end.at > closed.end_at
