@@ -9,8 +9,8 @@ Rules
    - between the last answer before a gap and the answer that shows us caught up again, and `settle` more, because
      clients' retries come seconds after the broker is back;
    - within `settle` after the assignment;
-   - after an assignment, between the last time that the log itself told and the assignment: nobody was there to
-     see whether the log was silent because its clients were, or because its broker was gone.
+   - after an assignment, between the last record before it and the assignment: nobody was there to see whether the
+     log was silent because its clients were, or because its broker was gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from finalizer.core.terms import SECOND
+from finalizer.core.terms import BEHIND_AFTER, SECOND
 
 _OPEN_END = 2**63 - 1
 
@@ -56,6 +56,7 @@ class _Topic:
         "position",
         "previous",
         "wall",
+        "word",
     )
 
     def __init__(self, clock: int) -> None:
@@ -65,7 +66,7 @@ class _Topic:
 
     def reset(self) -> None:
         """Forget the answers of an earlier assignment."""
-        self.wall = self.empty_at = 0
+        self.wall = self.empty_at = self.word = 0
         self.position = self.handed_out = 0
         self.highwater: int | None = None
         self.latest: int | None = None
@@ -104,6 +105,7 @@ class PartitionClock:
         "_deaf",
         "_followed",
         "_settle",
+        "_to_pass",
         "_topics",
         "taken_off",
     )
@@ -114,7 +116,7 @@ class PartitionClock:
         *,
         settle: int,
         blind_after: int = 2 * SECOND,
-        behind_after: int = 2 * SECOND,
+        behind_after: int = BEHIND_AFTER,
         clock: int = 0,
         taken_off: int = 0,
     ) -> None:
@@ -125,13 +127,14 @@ class PartitionClock:
         self._clock = clock
         self.taken_off = taken_off
         self._assigned: int | None = None
+        self._to_pass: int | None = None
         self._blind_until = 0
         self._deaf: list[tuple[int, int]] = []
         self._followed = False
 
     def assigned(self, now: int) -> None:
         """The partition was newly assigned: answers of an earlier assignment say nothing, and `settle` begins."""
-        self._assigned = now
+        self._assigned = self._to_pass = now
         for topic in self._topics.values():
             topic.reset()
         self._followed = False
@@ -161,11 +164,22 @@ class PartitionClock:
         known.highwater = highwater
         known.hand_out(position)
 
-    def decided(self, topic: str, *, next_offset: int, timestamp: int) -> None:
-        """All records below `next_offset` are decided; `timestamp` is the newest of them, or a frame's median."""
+    def decided(self, topic: str, *, next_offset: int, timestamp: int, word: int | None = None) -> None:
+        """All records below `next_offset` are decided; `timestamp` is the newest of them, or a frame's median.
+
+        `word` is the newest of them that is older than `to_pass`, where that is not `timestamp` itself.
+        """
         known = self._topics[topic]
         known.decided = max(known.decided, next_offset)
-        known.decided_time = max(known.decided_time, timestamp)
+        known.decided_time = max(known.decided_time, timestamp, known.empty_at)
+        last = timestamp if word is None else word
+        if self._to_pass is not None and last <= self._to_pass:
+            known.word = max(known.word, last)
+
+    @property
+    def to_pass(self) -> int | None:
+        """The moment of the assignment, while the clock has not reached it: what is older is the log's own word."""
+        return self._to_pass
 
     def topic_time(self, topic: str) -> int:
         """The topic's clock: on a `CreateTime` topic nothing is heard before it, so a slow producer is not silent."""
@@ -183,7 +197,6 @@ class PartitionClock:
             self._look(topic, now)
         if not self._followed and self._assigned is not None and all(topic.followed for topic in topics):
             self._followed = True
-            self._deaf.append((max(topic.decided_time for topic in topics), self._assigned))
         self._move(min(topic.time for topic in topics))
         behind = now - self._clock > self._behind_after
         blind = now < self._blind_until or any(topic.blind_since is not None for topic in topics)
@@ -228,6 +241,9 @@ class PartitionClock:
         if to <= at:
             return
         self._clock = to
+        if self._to_pass is not None and to >= self._to_pass:
+            self._deaf.append((max(topic.word for topic in self._topics.values()), self._to_pass))
+            self._to_pass = None
         if at == 0:
             # The very first reading: there is no span yet that anybody could have been patient with.
             return

@@ -14,7 +14,7 @@ from finalizer.core.effects import BeyondMemory, DeadLetter, Effects, Emit, Late
 from finalizer.core.fold import first_state, fold, join_layers, merge_layers
 from finalizer.core.law import LAW, Act, Happened
 from finalizer.core.model import Closed, End, Evidence, Final, Kind, Layer, Moment, Phase, SpanKey, State, Status
-from finalizer.core.terms import LateEnd, Terms
+from finalizer.core.terms import BEHIND_AFTER, LateEnd, Terms
 
 _END, _HEARTBEAT = Kind.END, Kind.HEARTBEAT
 _UNSEEN, _OPEN, _PRESUMED, _FINISHED = Phase.UNSEEN, Phase.OPEN, Phase.PRESUMED, Phase.FINISHED
@@ -58,12 +58,25 @@ def wake(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State, 
     phase, act = LAW[state.phase][Happened.DUE]
     if act is not Act.PRESUME:
         return state, effects.NONE
+    state = _heard_by(now, state)
     deadline = passed(state, terms, now)
     if deadline is None:
         return _moved(state, _OPEN, wake_at(state, terms, now)), effects.NONE
     if (state.rule, state.policy) != (terms.rule, terms.policy):  # the policy has changed since the last evidence
         state = msgspec.structs.replace(state, rule=terms.rule, policy=terms.policy)
     return presume(key, state, deadline, now, phase=phase)
+
+
+def _heard_by(now: Moment, state: State) -> State:
+    """The state as far as it can have been heard by now.
+
+    What was heard before the clock passed its assignment did not know of the time that was taken off there, so it may
+    lie ahead of patience; no topic is ahead by more than `BEHIND_AFTER` where deadlines are looked at.
+    """
+    latest = now.patience + BEHIND_AFTER
+    if state.heard <= latest:
+        return state
+    return msgspec.structs.replace(state, heard=latest, opened=min(state.opened, latest))
 
 
 def presume(

@@ -10,6 +10,9 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
+BEHIND_AFTER = 2 * SECOND
+"""A partition whose clock is further behind the wall than this closes nothing."""
+
 
 class LateEnd(Enum):
     """What an end that arrives after its span was closed brings about; it is counted in any case."""

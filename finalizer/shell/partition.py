@@ -200,10 +200,11 @@ class Partition:
             records = [record for record in records if record.offset > decided]
         now = self._time.now()
         stamped = frame.timestamp_type == 1
-        newest = 0
+        newest, word = 0, None
         if records:
             newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-        self.clock.decided(topic, next_offset=frame.end, timestamp=min(newest * 1_000_000, now))
+            word = self._word_before(self.clock.to_pass, records)
+        self.clock.decided(topic, next_offset=frame.end, timestamp=min(newest * 1_000_000, now), word=word)
         self.reading = self.clock.advance(now)
         floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.topic_time(topic), now)
         decision = self._decide(records, self._moment(self.reading), floor, ceiling)
@@ -211,6 +212,13 @@ class Partition:
         self._judge_input(topic, records, decision)
         frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
         return Item(decision, self._watermark(), (event,), len(records))
+
+    @staticmethod
+    def _word_before(moment: int | None, records: Sequence[Any]) -> int | None:
+        """The newest record time (ns) up to `moment`: None if there is none, or nobody asks."""
+        if moment is None:
+            return None
+        return max((t for r in records if (t := r.timestamp * 1_000_000) <= moment), default=None)
 
     def _decide(self, records: Sequence[Any], moment: Moment, floor: int, ceiling: int) -> Decision:
         """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""

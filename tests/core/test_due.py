@@ -287,3 +287,14 @@ def test_a_reopened_span_keeps_its_backstop() -> None:
     story.tell(*(heartbeat(100.0 + 10 * n) for n in range(49)))
     closes_at(story, 600, Cause.TIMEOUT)
     assert story.tell(end(601)) != []
+
+
+def test_time_taken_off_after_it_was_heard() -> None:
+    """Heard while an hour that nobody could hear was not known yet: it is due one lease after the first look at it."""
+    story = Story()
+    story.tell(start(0, interval=20))
+    story.taken_off = 3600 * SECOND
+    assert story.wait(62) == []
+    assert story.wait(62 + 64 - 0.000_001) == []
+    assert len(story.wait(62 + 64)) == 1
+    assert story.last.closed.cause is Cause.NO_HEARTBEAT

@@ -136,6 +136,34 @@ def test_a_restart_of_one_busy_and_one_quiet_topic() -> None:
     assert taken_off(partition) == SETTLE
 
 
+def test_a_record_right_after_a_restart_does_not_make_the_silence_before_it_count() -> None:
+    """It may come before anything else is known of the log: what lay between the last word and us is still unheard."""
+    partition = Partition("a", now=600, clock=at(0))
+    partition.record("a", 600.1)
+    assert partition.read().patience == at(0)
+    assert partition.run(2 * SETTLE).patience == at(2 * SETTLE - SETTLE - EVERY)
+
+
+def test_a_frame_that_reaches_across_the_assignment() -> None:
+    """Its records before the assignment are the log's word, though its newest is later."""
+    partition = Partition("a", now=600, clock=at(0))
+    partition.append("a", 2)
+    partition.hand_out("a", 2)
+    partition.clock.decided("a", next_offset=2, timestamp=at(600.1), word=at(590))
+    partition.run(2 * SETTLE)
+    assert taken_off(partition) == 10 + SETTLE
+
+
+def test_a_slow_clock_on_a_log_that_was_seen_empty() -> None:
+    """Its first record says an hour ago, and cannot be older than our look: the hour is neither lived nor taken off."""
+    partition = Partition("a", now=600)
+    partition.clock.nothing_unread("a", at=at(600))
+    partition.record("a", 600 - 3600)
+    assert partition.read().clock == at(600)
+    assert partition.run(2 * SETTLE).clock == at(600 + 2 * SETTLE - EVERY)
+    assert taken_off(partition) == SETTLE
+
+
 def test_the_first_answer_may_come_late() -> None:
     """A broker that is gone when the partition is assigned: blind from the assignment on."""
     partition = Partition("a", clock=at(0))

@@ -159,7 +159,9 @@ class Worker:
         stamped = self.broker.inputs[topic].append_time
         newest = records[-1].timestamp if stamped else statistics.median_low(one.timestamp for one in records)
         end = records[-1].offset + 1
-        self.clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now))
+        to_pass = self.clock.to_pass or 0
+        word = max((at for one in records if (at := one.timestamp * 1_000_000) <= to_pass), default=None)
+        self.clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
         self.reading = self.clock.advance(now)
         floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.topic_time(topic), now)
         decision = self._road.hear(records, self._moment(self.reading), floor=floor, ceiling=ceiling)
