@@ -18,9 +18,10 @@ from typing import Any
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber, ProducerFenced
 from faust.types import TP
 
+from finalizer.course import Hole
 from finalizer.shell import logs
 from finalizer.shell.frames import Answer, FrameConsumer
-from finalizer.shell.partition import Hole, Partition
+from finalizer.shell.partition import Partition
 from finalizer.shell.ready import Making
 from finalizer.shell.stop import Exit, Stop
 

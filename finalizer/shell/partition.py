@@ -1,4 +1,4 @@
-"""One partition: its inbox of frames, its spans, its clocks, its two watermarks, and the queue to its writer.
+"""One partition: its inbox of frames, its course, its two watermarks, and the queue to its writer.
 
 *Decided* is how far the state in memory goes, *durable* how far the changelog does. One task decides (frames and
 timer, one after the other), another commits. Room first, then decide: the deciding task waits for a place in the
@@ -8,17 +8,14 @@ queue, then decides and enqueues with no await between, so that decisions and co
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from finalizer.codecs.errors import Reason, Unusable
-from finalizer.codecs.state import Watermark
-from finalizer.core.clock import PartitionClock, Reading
-from finalizer.core.model import Moment
-from finalizer.pipeline import Decision, Road
+from finalizer.core.clock import Reading
+from finalizer.course import Course, Hole
+from finalizer.pipeline import Decision, Record
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.frames import Answer, Frame
@@ -29,21 +26,10 @@ from finalizer.shell.writer import GROUP_BYTES, GROUP_ITEMS, Item, Writer
 log = logs.get("partition")
 
 TICK_SECONDS = 0.05
-WAKE_LIMIT = 1000
-"""Spans looked at in one wake-up: some 20 ms."""
-FORGET_LIMIT = 10_000
-"""Remembered spans forgotten in one tick: some 5 ms, and more a second than can finish."""
 INBOX_FRAMES = 3
 QUEUE_ITEMS = 8
 TOUCH_SECONDS = 10.0
 INTERNAL_ERRORS_A_MINUTE = 10
-
-BUG = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What deciding raises only by a mistake of ours: the record is put aside, and many of them stop the worker."""
-
-
-class Hole(Exception):
-    """Records are missing between two frames: the partition must be restored, never processed over."""
 
 
 class Keeper(Protocol):
@@ -55,39 +41,57 @@ class Keeper(Protocol):
     def doubt(self, partition: Partition, error: BaseException) -> None: ...
 
 
+class Undecided:
+    """Tells of each record of a partition that could not be decided; more than ten in a minute stop the worker."""
+
+    def __init__(self) -> None:
+        self._errors: deque[float] = deque(maxlen=INTERNAL_ERRORS_A_MINUTE)
+
+    def __call__(self, record: Record, error: BaseException) -> None:
+        log.error(
+            "internal_error",
+            "a record could not be decided; it is on the rejected topic, please report this",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            exc=error,
+        )
+        now = time.monotonic()
+        if len(self._errors) == INTERNAL_ERRORS_A_MINUTE and now - self._errors[0] < 60:
+            raise Stop(
+                Exit.SAFETY, "more than ten records in a minute could not be decided: a bug, see the log"
+            ) from error
+        self._errors.append(now)
+
+
 class Partition:
     """Runs from `start` until `quiesce` or `stop`. Everything here happens on the worker's one event loop."""
 
     def __init__(
         self,
         number: int,
-        road: Road,
-        clock: PartitionClock,
+        course: Course,
         writer: Writer,
         *,
-        watermark: Watermark,
         keeper: Keeper,
         broker_time: BrokerTime,
         metrics: Metrics,
         gaps: Mapping[str, int],
     ) -> None:
         self.number = number
-        self.road = road
-        self.clock = clock
+        self.course = course
+        self.road = course.road
+        self.clock = course.clock
         self.writer = writer
         self.generation = -1
-        self.decided = dict(watermark.offsets)
-        """Input topic -> offset of the last record that the state in memory has taken in."""
-        self.durable = dict(watermark.offsets)
+        self.decided = course.decided
+        self.durable = dict(course.decided)
         self.gaps = gaps
         """Input topic -> records that retention deleted before they were read."""
-        self.reading: Reading | None = None
         self.paused_inputs: set[str] = set()
-        self._base = watermark
         self._keeper = keeper
         self._time = broker_time
         self._metrics = metrics
-        self._expected: dict[str, int | None] = {}
         self._inbox: deque[tuple[Any, Frame]] = deque()
         self._arrived = asyncio.Event()
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
@@ -97,7 +101,6 @@ class Partition:
         self._next_tick = 0.0
         self._touched_at = time.monotonic()
         self._verdicts: dict[str, list[int]] = {}
-        self._errors: deque[float] = deque(maxlen=INTERNAL_ERRORS_A_MINUTE)
         self.progressed_at = time.monotonic()
         self.committing = False
         """A group is on its way: the broker has the word, and its client's own limits apply."""
@@ -106,7 +109,7 @@ class Partition:
         """Begin (or go on) in this generation, reading after what is decided."""
         self.generation = generation
         self._room = asyncio.Semaphore(QUEUE_ITEMS)
-        self._expected = dict.fromkeys(self.decided)
+        self.course.read_on()
         self._tasks = [asyncio.create_task(self._decide_all()), asyncio.create_task(self._commit_all())]
         for task in self._tasks:
             task.add_done_callback(self._ended)
@@ -115,19 +118,22 @@ class Partition:
     def running(self) -> bool:
         return bool(self._tasks)
 
+    @property
+    def reading(self) -> Reading | None:
+        """What the clock said when last something was decided."""
+        return self.course.reading
+
     def accept(self, event: Any, frame: Frame) -> None:
         """Take a frame from the agent; never blocks. A stale one is dropped: it will be read again."""
         topic = frame.topic
         if frame.generation != self.generation or not self._tasks:
             return
-        expected = self._expected[topic]
-        if expected is None:
-            if frame.begin > self.decided[topic] + 1:
-                return  # polled before the seek; the frame that was sought for follows
-        elif frame.begin > expected:
-            self._keeper.doubt(self, Hole(f"{topic}: expected offset {expected}, the frame begins at {frame.begin}"))
+        try:
+            if not self.course.follows(topic, begin=frame.begin, end=frame.end):
+                return
+        except Hole as hole:
+            self._keeper.doubt(self, hole)
             return
-        self._expected[topic] = max(frame.end, expected or 0)
         self._inbox.append((event, frame))
         self._arrived.set()
         if len(self._inbox) >= INBOX_FRAMES:
@@ -192,70 +198,21 @@ class Partition:
             pass
 
     def _hear(self, event: Any, frame: Frame) -> Item:
-        topic, decided = frame.topic, self.decided[frame.topic]
+        topic = frame.topic
         if len(self._inbox) < INBOX_FRAMES and topic not in self.paused_inputs:
             self._keeper.release(self.number, topic)
-        records: Sequence[Any] = frame.records
-        if records and records[0].offset <= decided:
-            records = [record for record in records if record.offset > decided]
-        now = self._time.now()
-        stamped = frame.timestamp_type == 1
-        newest, word = 0, None
-        if records:
-            newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            word = self._word_before(self.clock.to_pass, records)
-        self.clock.decided(topic, next_offset=frame.end, timestamp=min(newest * 1_000_000, now), word=word)
-        self.reading = self.clock.advance(now)
-        floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.topic_time(topic), now)
-        decision = self._decide(records, self._moment(self.reading), floor, ceiling)
-        self.decided[topic] = max(decided, frame.end - 1)
-        self._judge_input(topic, records, decision)
-        frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
-        return Item(decision, self._watermark(), (event,), len(records))
-
-    @staticmethod
-    def _word_before(moment: int | None, records: Sequence[Any]) -> int | None:
-        """The newest record time (ns) up to `moment`: None if there is none, or nobody asks."""
-        if moment is None:
-            return None
-        return max((t for r in records if (t := r.timestamp * 1_000_000) <= moment), default=None)
-
-    def _decide(self, records: Sequence[Any], moment: Moment, floor: int, ceiling: int) -> Decision:
-        """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""
-        try:
-            return self.road.hear(records, moment, floor=floor, ceiling=ceiling)
-        except BUG as error:
-            if len(records) == 1:
-                return self._put_aside(records[0], error)
-            whole = Decision()
-            for record in records:
-                whole.absorb(self._decide([record], moment, floor, ceiling))
-            return whole
-
-    def _put_aside(self, record: Any, error: BaseException) -> Decision:
-        log.error(
-            "internal_error",
-            "a record could not be decided; it is on the rejected topic, please report this",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            exc=error,
+        decision, watermark, count = self.course.hear(
+            topic, frame.records, end=frame.end, stamped=frame.timestamp_type == 1, now=self._time.now()
         )
-        now = time.monotonic()
-        if len(self._errors) == INTERNAL_ERRORS_A_MINUTE and now - self._errors[0] < 60:
-            raise Stop(
-                Exit.SAFETY, "more than ten records in a minute could not be decided: a bug, see the log"
-            ) from error
-        self._errors.append(now)
-        decision = Decision()
-        self.road.reject(record, Unusable(Reason.INTERNAL_ERROR, str(error)), decision, exception=type(error).__name__)
-        return decision
+        self._judge_input(topic, count, decision)
+        frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
+        return Item(decision, watermark, (event,), count)
 
-    def _judge_input(self, topic: str, records: Sequence[Any], decision: Decision) -> None:
+    def _judge_input(self, topic: str, records: int, decision: Decision) -> None:
         """Pause an input of which too much is unusable: a broken producer must not drain a topic into the bin."""
         rule = self.road.policy.outputs.rejected
         count = self._verdicts.setdefault(topic, [0, 0])
-        count[0] += len(records)
+        count[0] += records
         count[1] += sum(n for key, n in decision.tally.items() if key[0] == "rejected_total")
         if count[0] < rule.over:
             return
@@ -289,34 +246,16 @@ class Partition:
                 )
             else:
                 self.clock.moved(topic, position=answer.position)
-        self.reading = reading = self.clock.advance(self._time.now())
-        decision = self.road.forget(self._moment(reading), limit=FORGET_LIMIT)
-        if decision:
-            self._next_tick = now  # the deadlines are looked at right after this
-            return Item(decision, self._watermark(), (), 0)
-        if reading.may_close:
-            decision = self.road.wake(self._moment(reading), limit=WAKE_LIMIT)
-            if decision:
-                return Item(decision, None, (), 0, tuple(decision.deadlines))
+        decided = self.course.tick(self._time.now())
+        if decided is not None:
+            decision, watermark, _ = decided
+            if watermark is not None:
+                self._next_tick = now  # something was forgotten; the deadlines are looked at right after this
+            return Item(decision, watermark, (), 0, tuple(decision.deadlines))
         if now - self._touched_at > TOUCH_SECONDS:
             self._touched_at = now
-            return Item(Decision(), self._watermark(), (), 0)
+            return Item(Decision(), self.course.watermark(), (), 0)
         return None
-
-    def _moment(self, reading: Reading) -> Moment:
-        return Moment(reading.clock, reading.patience, self.road.spans.memory.horizon)
-
-    def _watermark(self) -> Watermark:
-        base, reading = self._base, self.reading
-        return Watermark(
-            offsets=dict(self.decided),
-            delivery=base.delivery,
-            partitions=base.partitions,
-            clock=base.clock if reading is None else reading.clock,
-            taken_off=self.clock.taken_off,
-            horizon=self.road.spans.memory.horizon,
-            policy=self.road.policy.fingerprint,
-        )
 
     async def _commit_all(self) -> None:
         held: Item | None = None

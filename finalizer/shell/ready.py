@@ -14,20 +14,16 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.state import StateCodec, Watermark
-from finalizer.core.clock import PartitionClock
-from finalizer.core.due import wake_at
-from finalizer.core.lifecycle import armed, weight
-from finalizer.core.model import Moment, Phase
-from finalizer.core.remembered import Remembered
-from finalizer.core.spans import Spans
-from finalizer.pipeline import Decision, Decode, Encoding, Road
+from finalizer.course import Course, first_watermark
+from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.metrics import Metrics
-from finalizer.shell.partition import Keeper, Partition
+from finalizer.shell.partition import Keeper, Partition, Undecided
 from finalizer.shell.producer import Producer
-from finalizer.shell.restore import Restored, read_changelog
+from finalizer.shell.restore import read_changelog
 from finalizer.shell.settings import Settings, StartFrom
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.topics import Facts
@@ -144,33 +140,33 @@ class Making:
             watermark = self._first_watermark(number, inputs.ends)
         else:
             self._check(number, watermark, inputs.ends)
-        most = policy.remember.max_bytes // facts.partitions
-        spans = Spans(Remembered(policy.remember.presumed, policy.remember.finished, most))
-        clock = PartitionClock(
-            settings.inputs, settle=policy.safety.settle, clock=watermark.clock, taken_off=watermark.taken_off
-        )
         watermark, gaps = _past_gaps(watermark, number, inputs.ends)
+        course = Course(
+            policy,
+            watermark,
+            decoders=self._decoders,
+            encoding=self._encoding,
+            most_bytes=policy.remember.max_bytes // facts.partitions,
+            put_aside=Undecided(),
+        )
+        course.fill(restored)
         writer = Writer(
             producer,
-            StateCodec(settings.inputs, number),
-            changelog=settings.changelog,
+            Changelog(StateCodec(settings.inputs, number), watermark, restored.blocks),
+            topic=settings.changelog,
             partition=number,
             outputs=facts.outputs,
             transactional=facts.transactional,
         )
-        writer.watermark = watermark
-        road = Road(policy, spans, decoders=self._decoders, encoding=self._encoding)
-        self._fill(spans, road, restored, watermark, writer)
-        await self._send_unsent(road, restored, writer)
-        stamp = await writer.touch()
+        if restored.unsent:
+            decision, unsent = course.unsent(restored.unsent)
+            await writer.write(writer.changelog.again(decision.outputs, unsent))
+        stamp = await writer.write(writer.changelog.touch())
         if stamp is not None:
             self.broker_time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)
-        clock.assigned(self.broker_time.now())
-        for topic, offset in watermark.offsets.items():
-            clock.skipped(topic, position=offset + 1)
-            clock.decided(topic, next_offset=offset + 1, timestamp=0)
-            if inputs.ends[TopicPartition(topic, number)][1] <= offset + 1:
-                clock.nothing_unread(topic, at=inputs.asked_at)
+        ends = {topic: inputs.ends[TopicPartition(topic, number)][1] for topic in settings.inputs}
+        course.assigned(self.broker_time.now(), ends=ends, asked_at=inputs.asked_at)
+        spans = course.spans
         log.info(
             "done",
             "the partition is restored",
@@ -182,52 +178,20 @@ class Making:
         )
         return Partition(
             number,
-            road,
-            clock,
+            course,
             writer,
-            watermark=watermark,
             keeper=keeper,
             broker_time=self.broker_time,
             metrics=self.metrics,
             gaps=gaps,
         )
 
-    def _fill(self, spans: Spans, road: Road, restored: Restored, watermark: Watermark, writer: Writer) -> None:
-        now = Moment(watermark.clock, watermark.clock - watermark.taken_off, watermark.horizon)
-        spans.states = restored.states
-        spans.memory.horizon = watermark.horizon
-        for key, state in restored.states.items():
-            if state.phase is Phase.OPEN:
-                spans.open += 1
-                at = wake_at(state, road.named(state), now)
-                spans.states[key] = armed(state, at)
-                spans.windows.insert(key, at)
-            elif state.closed is not None:
-                spans.memory.keep(key, state.closed.detected_at, weight(state))
-        for (window, block), data in restored.blocks.items():
-            spans.memory.load_block(window, data)
-            writer.loaded_block(window, block)
-
-    async def _send_unsent(self, road: Road, restored: Restored, writer: Writer) -> None:
-        """Finals that were decided before a crash and perhaps never sent go out first, byte for byte."""
-        decision = Decision()
-        unsent = [(key, restored.states[key]) for key in restored.unsent]
-        for key, state in unsent:
-            road.again(key, state, decision)
-        if unsent:
-            await writer.send_again(decision.outputs, unsent)
-
     def _first_watermark(self, number: int, ends: Mapping[TopicPartition, tuple[int, int]]) -> Watermark:
         which = 1 if self.settings.start_from is StartFrom.LATEST else 0
         offsets = {topic: ends[TopicPartition(topic, number)][which] - 1 for topic in self.settings.inputs}
-        return Watermark(
-            offsets=offsets,
-            delivery=self.facts.delivery.value,
-            partitions=self.facts.partitions,
-            clock=0,
-            taken_off=0,
-            horizon=0,
-            policy=self.settings.policy.fingerprint,
+        facts = self.facts
+        return first_watermark(
+            self.settings.policy, offsets, delivery=facts.delivery.value, partitions=facts.partitions
         )
 
     def _check_first(self, number: int, committed: Mapping[TopicPartition, int]) -> None:

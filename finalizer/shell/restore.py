@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from finalizer.codecs.state import Beat, Block, FormatError, Gone, StateCodec, Watermark, Whole, laid_over
-from finalizer.core.model import SpanKey, State
+from finalizer.changelog import Restored
+from finalizer.codecs.state import FormatError, StateCodec
 from finalizer.shell import logs
 from finalizer.shell.settings import Settings
 from finalizer.shell.stop import Exit, Stop
@@ -25,44 +25,6 @@ _FETCH_BYTES = 16 * 1024 * 1024
 _POLL_RECORDS = 20_000
 _STUCK_SECONDS = 60.0
 _TELL_SECONDS = 2.0
-
-
-class Restored:
-    """What the changelog of one partition holds."""
-
-    def __init__(self) -> None:
-        self.states: dict[SpanKey, State] = {}
-        self.unsent: set[SpanKey] = set()
-        """Spans whose presumed final was decided, and perhaps not sent."""
-        self.blocks: dict[tuple[int, int], bytes] = {}
-        """(memory window, number) -> packed fingerprints."""
-        self.watermark: Watermark | None = None
-        self.records = 0
-
-    def apply(self, codec: StateCodec, key: bytes | None, value: bytes | None) -> None:
-        """Take in one record, in the order of the log."""
-        self.records += 1
-        entry = codec.read(key, value)
-        if isinstance(entry, Whole):
-            self.states[entry.key] = entry.state
-            if entry.unsent:
-                self.unsent.add(entry.key)
-            else:
-                self.unsent.discard(entry.key)
-        elif isinstance(entry, Beat):
-            state = self.states.get(entry.key)
-            if state is not None:
-                self.states[entry.key] = laid_over(state, entry)
-        elif isinstance(entry, Gone):
-            self.states.pop(entry.key, None)
-            self.unsent.discard(entry.key)
-        elif isinstance(entry, Block):
-            if entry.data is None:
-                self.blocks.pop((entry.window, entry.number), None)
-            else:
-                self.blocks[entry.window, entry.number] = entry.data
-        elif isinstance(entry, Watermark):
-            self.watermark = entry
 
 
 async def read_changelog(settings: Settings, numbers: Iterable[int]) -> dict[int, Restored]:

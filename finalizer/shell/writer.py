@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from finalizer.codecs.state import StateCodec, Watermark
-from finalizer.core.model import SpanKey, State
-from finalizer.core.remembered import packed
+from finalizer.changelog import Change, Changelog, Write
+from finalizer.codecs.state import Watermark
 from finalizer.pipeline import Decision, Output, Topic
 from finalizer.shell.placement import partitions_of
 
@@ -66,95 +65,37 @@ class Writer:
     def __init__(
         self,
         producer: AIOKafkaProducer,
-        codec: StateCodec,
+        changelog: Changelog,
         *,
-        changelog: str,
+        topic: str,
         partition: int,
         outputs: Mapping[Topic, Destination],
         transactional: bool,
     ) -> None:
         self._producer = producer
-        self._codec = codec
-        self._changelog = changelog
+        self.changelog = changelog
+        self._topic = topic
         self._partition = partition
         self._outputs = outputs
         self._transactional = transactional
-        self._blocks: dict[int, list[int]] = {}
-        self._next_block = 0
-        self.watermark: Watermark | None = None
-        """The last one that was written, or restored."""
-
-    def loaded_block(self, window: int, number: int) -> None:
-        """A block that the restore found: its window's end deletes it."""
-        self._blocks.setdefault(window, []).append(number)
-        self._next_block = max(self._next_block, number + 1)
 
     async def commit(self, items: Sequence[Item]) -> Stamp | None:
         """Make a group durable: all of evidence, or all of a timer. Raises what the producer raises."""
         for item in items:
             if item.watermark is not None:
-                self.watermark = item.watermark
-        decisions = [item.decision for item in items]
-        outputs = [output for decision in decisions for output in decision.outputs]
-        if items[0].watermark is None and outputs:
-            await self._write([], self._records(decisions, unsent=True))
-            return await self._write(outputs, self._sent(decisions))
-        return await self._write(outputs, self._records(decisions, unsent=False))
-
-    async def send_again(self, outputs: list[Output], states: Iterable[tuple[SpanKey, State]]) -> None:
-        """Send finals that were decided before a crash and not marked as sent, and mark them."""
-        marks = [record for key, state in states for record in self._codec.span(key, None, state)]
-        await self._write(outputs, [*marks, *self._mark()])
-
-    async def touch(self) -> Stamp | None:
-        """Write the watermark alone: keeps the broker's clock known on a quiet partition."""
-        return await self._write([], self._mark())
+                self.changelog.watermark = item.watermark
+        stamp = None
+        for write in self.changelog.writes([item.decision for item in items], of_timer=items[0].watermark is None):
+            stamp = await self.write(write)
+        return stamp
 
     async def stop(self) -> None:
         """Close the producer; what is not committed is aborted."""
         await self._producer.stop()
 
-    def _records(self, decisions: list[Decision], *, unsent: bool) -> list[tuple[bytes, bytes | None]]:
-        """The group's changelog records, coalesced: what was born and ended within it never appears."""
-        whole = decisions[0]
-        if len(decisions) > 1:
-            whole = Decision()
-            for decision in decisions:
-                whole.absorb(decision)
-        span = self._codec.span
-        records: list[tuple[bytes, bytes | None]] = []
-        for key, (before, after) in whole.changes.items():
-            closing = unsent and after is not None and after.closed is not None
-            records += span(key, before, after, unsent=closing)
-        records += self._memory(whole)
-        return records + self._mark()
-
-    def _sent(self, decisions: list[Decision]) -> list[tuple[bytes, bytes | None]]:
-        marks = [
-            record
-            for decision in decisions
-            for key, (_, after) in decision.changes.items()
-            if after is not None and after.closed is not None
-            for record in self._codec.span(key, None, after)
-        ]
-        return marks + self._mark()
-
-    def _memory(self, whole: Decision) -> list[tuple[bytes, bytes | None]]:
-        """One block for the spans that the group finished, and tombstones for the windows that are over."""
-        block, blocks = self._codec.block, self._blocks
-        records = [
-            block(window, number, None) for window in whole.forgotten_windows for number in blocks.pop(window, ())
-        ]
-        for window, entries in whole.finished.items():
-            records.append(block(window, self._next_block, packed(entries)))
-            blocks.setdefault(window, []).append(self._next_block)
-            self._next_block += 1
-        return records
-
-    def _mark(self) -> list[tuple[bytes, bytes | None]]:
-        return [] if self.watermark is None else [self._codec.watermark(self.watermark)]
-
-    async def _write(self, outputs: list[Output], changes: list[tuple[bytes, bytes | None]]) -> Stamp | None:
+    async def write(self, write: Write) -> Stamp | None:
+        """Make one write durable."""
+        outputs, changes = write
         if self._transactional:
             await self._producer.begin_transaction()
         sent = await self._send_outputs(outputs)
@@ -198,10 +139,10 @@ class Writer:
             futures.append(await self._producer.send_batch(batch, name, partition=partition))
         return futures
 
-    async def _send_changes(self, changes: list[tuple[bytes, bytes | None]]) -> list[asyncio.Future[Any]]:
+    async def _send_changes(self, changes: list[Change]) -> list[asyncio.Future[Any]]:
         if not changes:
             return []
-        producer, name, partition = self._producer, self._changelog, self._partition
+        producer, name, partition = self._producer, self._topic, self._partition
         batch = producer.create_batch()
         futures: list[asyncio.Future[Any]] = []
         append = batch.append

@@ -1,9 +1,8 @@
 """One partition in virtual time: a broker with its logs and fetch answers, and one worker that reads and writes there.
 
-The worker is the real one but for what needs Kafka, Faust and a clock: road, partition clock, changelog codec, writer
-and restore are those of the package, called in the order in which `finalizer.shell.partition` calls them. Under the
-writer lies a producer that appends to lists. So what a crash leaves behind are real changelog bytes, and a restart
-goes through them.
+The worker is the real one but for what needs Kafka, Faust and a clock: the course of the partition, its changelog and
+the writer are those of the package. Under the writer lies a producer that appends to lists. So what a crash leaves
+behind are real changelog bytes, and a restart goes through them.
 
 Whatever the story, `World.check` holds what is always promised: a repeated final has the same bytes, a revision has one
 id, the changelog restores to what is in memory, and compacting it changes nothing.
@@ -11,25 +10,22 @@ id, the changelog restores to what is in memory, and compacting it changes nothi
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
+from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
-from finalizer.codecs.state import StateCodec, Watermark
-from finalizer.core.clock import PartitionClock, Reading
-from finalizer.core.due import wake_at
-from finalizer.core.lifecycle import armed, weight
-from finalizer.core.model import Moment, Phase, SpanKey, State
-from finalizer.core.remembered import Remembered
-from finalizer.core.spans import Spans
+from finalizer.codecs.state import StateCodec
+from finalizer.core.lifecycle import armed
+from finalizer.core.model import Phase, SpanKey, State
 from finalizer.core.terms import SECOND
-from finalizer.pipeline import Decision, Encoding, Road, Topic
+from finalizer.course import Course, first_watermark
+from finalizer.pipeline import Decision, Encoding, Topic
+from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy
-from finalizer.shell.restore import Restored
 from finalizer.shell.writer import Destination, Item, Writer
 from tests.scenarios.broker import CHANGELOG, PARTITION, Broker, Change, Crash, Input, Producer, Record, Written
 
@@ -38,7 +34,6 @@ EPOCH = 1_747_648_800 * SECOND
 ANSWER = SECOND // 4
 """A fetch answer comes this often on a quiet partition."""
 TOUCH = 10 * SECOND
-WAKE_LIMIT, FORGET_LIMIT = 1000, 10_000
 OUTPUTS = {topic: Destination(topic.name.lower(), 1) for topic in Topic}
 
 _HISTORY_UNKNOWN = b'"span_finalizer.history"'
@@ -74,34 +69,38 @@ class Worker:
         """Handed out by one poll."""
         topics = [one.topic for one in policy.inputs]
         found = restored(policy, broker.changelog)
-        self._base = found.watermark or self._first_watermark(topics, transactional=transactional)
-        self.decided = dict(self._base.offsets)
-        self._positions = {topic: offset + 1 for topic, offset in self.decided.items()}
-        self._outstanding: dict[str, int] | None = None
-        self._touched_at = now
-        self.reading: Reading | None = None
-        self.clock = PartitionClock(
-            topics, settle=policy.safety.settle, clock=self._base.clock, taken_off=self._base.taken_off
+        watermark = found.watermark or first_watermark(
+            policy,
+            dict.fromkeys(topics, -1),
+            delivery="exactly_once" if transactional else "effectively_once",
+            partitions=1,
         )
+        self.course = Course(
+            policy,
+            watermark,
+            decoders={one.topic: NativeDecoder(kind=one.kind).decode for one in policy.inputs},
+            encoding=Encoding(encode_json, JSON),
+            most_bytes=policy.remember.max_bytes,
+            put_aside=_bug,
+        )
+        self.course.fill(found)
+        self.clock, self.spans = self.course.clock, self.course.spans
         self._writer = Writer(
             self.producer,
-            StateCodec(topics, PARTITION),
-            changelog=CHANGELOG,
+            Changelog(StateCodec(topics, PARTITION), watermark, found.blocks),
+            topic=CHANGELOG,
             partition=PARTITION,
             outputs=OUTPUTS,
             transactional=transactional,
         )
-        self._writer.watermark = self._base
-        decoders = {one.topic: NativeDecoder(kind=one.kind).decode for one in policy.inputs}
-        self.spans = Spans(Remembered(policy.remember.presumed, policy.remember.finished, policy.remember.max_bytes))
-        self._road = Road(policy, self.spans, decoders=decoders, encoding=Encoding(encode_json, JSON))
-        self._fill(found)
-        self._send_unsent(found)
-        finished(self._writer.touch())
-        self.clock.assigned(now)
-        for topic, position in self._positions.items():
-            self.clock.skipped(topic, position=position)
-            self.clock.decided(topic, next_offset=position, timestamp=0)
+        if found.unsent:
+            decision, unsent = self.course.unsent(found.unsent)
+            finished(self._writer.write(self._writer.changelog.again(decision.outputs, unsent)))
+        finished(self._writer.write(self._writer.changelog.touch()))
+        self._positions = {topic: offset + 1 for topic, offset in watermark.offsets.items()}
+        self._outstanding: dict[str, int] | None = None
+        self._touched_at = now
+        self.course.assigned(now, ends={t: len(one.records) for t, one in broker.inputs.items()}, asked_at=now)
 
     def beat(self, now: int) -> None:
         """What happens between two fetch answers: poll, look at the timer, decide what was polled, look again."""
@@ -121,7 +120,7 @@ class Worker:
         for key, state in states.items():
             found[key] = armed(state, 0)
             if state.phase is Phase.OPEN:
-                terms = self._road.named(state)
+                terms = self.course.road.named(state)
                 found[key] = msgspec.structs.replace(found[key], rule=terms.rule, policy=terms.policy)
         return found
 
@@ -145,83 +144,23 @@ class Worker:
         return frames
 
     def _tick(self, now: int) -> None:
-        self.reading = reading = self.clock.advance(now)
-        decision = self._road.forget(self._moment(reading), limit=FORGET_LIMIT)
-        if decision:
-            self._commit([Item(decision, self._watermark(), (), 0)], now)
-        decision = self._road.wake(self._moment(reading), limit=WAKE_LIMIT) if reading.may_close else Decision()
-        if decision:
-            self._commit([Item(decision, None, (), 0)], now)
+        while (decided := self.course.tick(now)) is not None:
+            self._commit([Item(decided.decision, decided.watermark, (), 0)], now)
         if now - self._touched_at > TOUCH:
-            self._commit([Item(Decision(), self._watermark(), (), 0)], now)
+            self._commit([Item(Decision(), self.course.watermark(), (), 0)], now)
 
     def _hear(self, now: int, topic: str, records: Sequence[Record]) -> Item:
-        stamped = self.broker.inputs[topic].append_time
-        newest = records[-1].timestamp if stamped else statistics.median_low(one.timestamp for one in records)
-        end = records[-1].offset + 1
-        to_pass = self.clock.to_pass or 0
-        word = max((at for one in records if (at := one.timestamp * 1_000_000) <= to_pass), default=None)
-        self.clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
-        self.reading = self.clock.advance(now)
-        floor, ceiling = (0, 2**63 - 1) if stamped else (self.clock.topic_time(topic), now)
-        decision = self._road.hear(records, self._moment(self.reading), floor=floor, ceiling=ceiling)
-        self.decided[topic] = end - 1
-        return Item(decision, self._watermark(), (), len(records))
+        end, stamped = records[-1].offset + 1, self.broker.inputs[topic].append_time
+        decision, watermark, count = self.course.hear(topic, records, end=end, stamped=stamped, now=now)
+        return Item(decision, watermark, (), count)
 
     def _commit(self, group: list[Item], now: int) -> None:
         finished(self._writer.commit(group))
         self._touched_at = now
 
-    def _moment(self, reading: Reading) -> Moment:
-        return Moment(reading.clock, reading.patience, self.spans.memory.horizon)
 
-    def _watermark(self) -> Watermark:
-        reading = self.reading
-        return Watermark(
-            offsets=dict(self.decided),
-            delivery=self._base.delivery,
-            partitions=self._base.partitions,
-            clock=self._base.clock if reading is None else reading.clock,
-            taken_off=self.clock.taken_off,
-            horizon=self.spans.memory.horizon,
-            policy=self.policy.fingerprint,
-        )
-
-    def _first_watermark(self, topics: Iterable[str], *, transactional: bool) -> Watermark:
-        return Watermark(
-            offsets=dict.fromkeys(topics, -1),
-            delivery="exactly_once" if transactional else "effectively_once",
-            partitions=1,
-            clock=0,
-            taken_off=0,
-            horizon=0,
-            policy=self.policy.fingerprint,
-        )
-
-    def _fill(self, found: Restored) -> None:
-        spans, base = self.spans, self._base
-        now = Moment(base.clock, base.clock - base.taken_off, base.horizon)
-        spans.states = found.states
-        spans.memory.horizon = base.horizon
-        for key, state in found.states.items():
-            if state.phase is Phase.OPEN:
-                spans.open += 1
-                at = wake_at(state, self._road.named(state), now)
-                spans.states[key] = armed(state, at)
-                spans.windows.insert(key, at)
-            elif state.closed is not None:
-                spans.memory.keep(key, state.closed.detected_at, weight(state))
-        for (window, block), data in found.blocks.items():
-            spans.memory.load_block(window, data)
-            self._writer.loaded_block(window, block)
-
-    def _send_unsent(self, found: Restored) -> None:
-        decision = Decision()
-        unsent = [(key, found.states[key]) for key in found.unsent]
-        for key, state in unsent:
-            self._road.again(key, state, decision)
-        if unsent:
-            finished(self._writer.send_again(decision.outputs, unsent))
+def _bug(record: Consumed, error: BaseException) -> None:
+    raise AssertionError(f"{record} cannot be decided") from error
 
 
 class World:

@@ -1,0 +1,137 @@
+"""What a partition's changelog says: records from decisions on the way out, what they hold on the way back.
+
+Knows no broker. `Changelog` has the order of the writes (what a timer decided is durable before it is sent), `Restored`
+takes the records in as they stand in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Watermark, Whole, laid_over
+from finalizer.core.model import SpanKey, State
+from finalizer.core.remembered import packed
+from finalizer.pipeline import Decision, Output
+
+Change = tuple[bytes, bytes | None]
+"""Key and value of a changelog record; no value: its tombstone."""
+
+
+class Write(NamedTuple):
+    """What becomes durable together: outputs, and one record batch of changes, the watermark last."""
+
+    outputs: list[Output]
+    changes: list[Change]
+
+
+class Restored:
+    """What the changelog of one partition holds."""
+
+    def __init__(self) -> None:
+        self.states: dict[SpanKey, State] = {}
+        self.unsent: set[SpanKey] = set()
+        """Spans whose presumed final was decided, and perhaps not sent."""
+        self.blocks: dict[tuple[int, int], bytes] = {}
+        """(memory window, number) -> packed fingerprints."""
+        self.watermark: Watermark | None = None
+        self.records = 0
+
+    def apply(self, codec: StateCodec, key: bytes | None, value: bytes | None) -> None:
+        """Take in one record, in the order of the log. Raises `FormatError`."""
+        self.records += 1
+        entry = codec.read(key, value)
+        if isinstance(entry, Whole):
+            self.states[entry.key] = entry.state
+            if entry.unsent:
+                self.unsent.add(entry.key)
+            else:
+                self.unsent.discard(entry.key)
+        elif isinstance(entry, Beat):
+            state = self.states.get(entry.key)
+            if state is not None:
+                self.states[entry.key] = laid_over(state, entry)
+        elif isinstance(entry, Gone):
+            self.states.pop(entry.key, None)
+            self.unsent.discard(entry.key)
+        elif isinstance(entry, Block):
+            if entry.data is None:
+                self.blocks.pop((entry.window, entry.number), None)
+            else:
+                self.blocks[entry.window, entry.number] = entry.data
+        elif isinstance(entry, Watermark):
+            self.watermark = entry
+
+
+class Changelog:
+    """The writing side, from the last watermark on and with the blocks that a restore found."""
+
+    def __init__(self, codec: StateCodec, watermark: Watermark, blocks: Iterable[tuple[int, int]] = ()) -> None:
+        self.watermark = watermark
+        """The last one that was written, or restored."""
+        self._codec = codec
+        self._blocks: dict[int, list[int]] = {}
+        self._next_block = 0
+        for window, number in blocks:
+            self._blocks.setdefault(window, []).append(number)
+            self._next_block = max(self._next_block, number + 1)
+
+    def writes(self, decisions: Sequence[Decision], *, of_timer: bool) -> Iterator[Write]:
+        """The writes that make a group durable, in order: all of evidence, or all of a timer. Each is to be durable
+        before the next one is asked for. What a timer decided comes without its outputs first, marked unsent."""
+        outputs = [output for decision in decisions for output in decision.outputs]
+        if of_timer and outputs:
+            yield Write([], self._records(decisions, unsent=True))
+            yield Write(outputs, self._sent(decisions))
+        else:
+            yield Write(outputs, self._records(decisions, unsent=False))
+
+    def again(self, outputs: list[Output], states: Iterable[tuple[SpanKey, State]]) -> Write:
+        """Finals that were decided before a crash and not marked as sent, and their marks."""
+        marks = [record for key, state in states for record in self._codec.span(key, None, state)]
+        return Write(outputs, [*marks, self._mark()])
+
+    def touch(self) -> Write:
+        """The watermark alone."""
+        return Write([], [self._mark()])
+
+    def _records(self, decisions: Sequence[Decision], *, unsent: bool) -> list[Change]:
+        """The group's records, coalesced: what was born and ended within it never appears."""
+        whole = decisions[0]
+        if len(decisions) > 1:
+            whole = Decision()
+            for decision in decisions:
+                whole.absorb(decision)
+        span = self._codec.span
+        records: list[Change] = []
+        for key, (before, after) in whole.changes.items():
+            closing = unsent and after is not None and after.closed is not None
+            records += span(key, before, after, unsent=closing)
+        records += self._memory(whole)
+        records.append(self._mark())
+        return records
+
+    def _sent(self, decisions: Sequence[Decision]) -> list[Change]:
+        marks = [
+            record
+            for decision in decisions
+            for key, (_, after) in decision.changes.items()
+            if after is not None and after.closed is not None
+            for record in self._codec.span(key, None, after)
+        ]
+        return [*marks, self._mark()]
+
+    def _memory(self, whole: Decision) -> list[Change]:
+        """One block for the spans that the group finished, and tombstones for the windows that are over."""
+        block, blocks = self._codec.block, self._blocks
+        records = [
+            block(window, number, None) for window in whole.forgotten_windows for number in blocks.pop(window, ())
+        ]
+        for window, entries in whole.finished.items():
+            records.append(block(window, self._next_block, packed(entries)))
+            blocks.setdefault(window, []).append(self._next_block)
+            self._next_block += 1
+        return records
+
+    def _mark(self) -> Change:
+        return self._codec.watermark(self.watermark)

@@ -1,0 +1,213 @@
+"""The course of one partition: its road, its clock and its watermark, told what was read and what time it is.
+
+Who runs it brings the frames, the fetch answers and the time, and writes what is decided: `shell` on Kafka, `sim` in
+a made world. Everything here happens in the order in which it is called, and nothing waits.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from finalizer.changelog import Restored
+from finalizer.codecs.errors import Reason, Unusable
+from finalizer.codecs.state import Watermark
+from finalizer.core.clock import PartitionClock, Reading
+from finalizer.core.due import wake_at
+from finalizer.core.lifecycle import armed, weight
+from finalizer.core.model import Moment, Phase, SpanKey, State
+from finalizer.core.remembered import Remembered
+from finalizer.core.spans import Spans
+from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
+from finalizer.policy.schema import Policy
+
+WAKE_LIMIT = 1000
+"""Spans looked at in one wake-up: some 20 ms."""
+FORGET_LIMIT = 10_000
+"""Remembered spans forgotten in one tick: some 5 ms, and more a second than can finish."""
+
+BUG = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What deciding raises only by a mistake of ours: the record is put aside, and many of them stop the worker."""
+
+PutAside = Callable[[Record, BaseException], None]
+"""Told of a record that could not be decided, before it is rejected; raises where it is one too many."""
+
+
+class Hole(Exception):
+    """Records are missing between two frames: the partition must be restored, never processed over."""
+
+
+class Decided(NamedTuple):
+    """A decision, and the watermark that is true once it is durable; None: what a timer decided moves none."""
+
+    decision: Decision
+    watermark: Watermark | None
+    records: int = 0
+
+
+class Course:
+    """From a watermark on: `fill` the state that belongs to it, say when the partition was `assigned`, then go on.
+
+    `most_bytes` bounds what is remembered of closed spans.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        watermark: Watermark,
+        *,
+        decoders: Mapping[str, Decode],
+        encoding: Encoding,
+        most_bytes: int,
+        put_aside: PutAside,
+    ) -> None:
+        remember = policy.remember
+        self.spans = Spans(Remembered(remember.presumed, remember.finished, most_bytes))
+        self.road = Road(policy, self.spans, decoders=decoders, encoding=encoding)
+        self.clock = PartitionClock(
+            watermark.offsets, settle=policy.safety.settle, clock=watermark.clock, taken_off=watermark.taken_off
+        )
+        self.decided = dict(watermark.offsets)
+        """Input topic -> offset of the last record that the state in memory has taken in."""
+        self.reading: Reading | None = None
+        self._base = watermark
+        self._put_aside = put_aside
+        self._expected: dict[str, int | None] = dict.fromkeys(self.decided)
+
+    def fill(self, restored: Restored) -> None:
+        """Take over a restored state, and find out again what is never stored: when to look at which span."""
+        spans, road, base = self.spans, self.road, self._base
+        now = Moment(base.clock, base.clock - base.taken_off, base.horizon)
+        spans.states = restored.states
+        spans.memory.horizon = base.horizon
+        for key, state in restored.states.items():
+            if state.phase is Phase.OPEN:
+                spans.open += 1
+                at = wake_at(state, road.named(state), now)
+                spans.states[key] = armed(state, at)
+                spans.windows.insert(key, at)
+            elif state.closed is not None:
+                spans.memory.keep(key, state.closed.detected_at, weight(state))
+        for (window, _), data in restored.blocks.items():
+            spans.memory.load_block(window, data)
+
+    def unsent(self, keys: Iterable[SpanKey]) -> tuple[Decision, list[tuple[SpanKey, State]]]:
+        """Finals that were decided before a crash and perhaps never sent, byte for byte, and their spans."""
+        decision = Decision()
+        unsent = [(key, self.spans.states[key]) for key in sorted(keys)]
+        for key, state in unsent:
+            self.road.again(key, state, decision)
+        return decision, unsent
+
+    def assigned(self, now: int, *, ends: Mapping[str, int], asked_at: int) -> None:
+        """The partition is ours from now on. `ends`: where each input's log ended at `asked_at`."""
+        self.clock.assigned(now)
+        for topic, offset in self.decided.items():
+            self.clock.skipped(topic, position=offset + 1)
+            self.clock.decided(topic, next_offset=offset + 1, timestamp=0)
+            if ends[topic] <= offset + 1:
+                self.clock.nothing_unread(topic, at=asked_at)
+
+    def read_on(self) -> None:
+        """Frames are read anew, from behind what is decided."""
+        self._expected = dict.fromkeys(self.decided)
+
+    def follows(self, topic: str, *, begin: int, end: int) -> bool:
+        """True if a frame (positions before and after its poll) goes on where the last one ended, or repeats it.
+
+        False: it was polled before the seek; the frame that was sought for follows. Raises `Hole`.
+        """
+        expected = self._expected[topic]
+        if expected is None:
+            if begin > self.decided[topic] + 1:
+                return False
+        elif begin > expected:
+            raise Hole(f"{topic}: expected offset {expected}, the frame begins at {begin}")
+        self._expected[topic] = max(end, expected or 0)
+        return True
+
+    def hear(self, topic: str, records: Sequence[Record], *, end: int, stamped: bool, now: int) -> Decided:
+        """Decide a frame, up to position `end`. `stamped`: its timestamps are the broker's (`LogAppendTime`).
+
+        Records at or below what is decided are passed over.
+        """
+        decided, clock = self.decided[topic], self.clock
+        if records and records[0].offset <= decided:
+            records = [record for record in records if record.offset > decided]
+        newest, word = 0, None
+        if records:
+            newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
+            word = _word_before(clock.to_pass, records)
+        clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
+        self.reading = reading = clock.advance(now)
+        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
+        decision = self._decide(records, self._moment(reading), floor, ceiling)
+        self.decided[topic] = max(decided, end - 1)
+        return Decided(decision, self.watermark(), len(records))
+
+    def tick(self, now: int) -> Decided | None:
+        """What the time alone brings about, a bounded piece of it; None: nothing."""
+        self.reading = reading = self.clock.advance(now)
+        decision = self.road.forget(self._moment(reading), limit=FORGET_LIMIT)
+        if decision:
+            return Decided(decision, self.watermark())
+        if reading.may_close:
+            decision = self.road.wake(self._moment(reading), limit=WAKE_LIMIT)
+            if decision:
+                return Decided(decision, None)
+        return None
+
+    def watermark(self) -> Watermark:
+        """What the state in memory is complete up to."""
+        base, reading = self._base, self.reading
+        return Watermark(
+            offsets=dict(self.decided),
+            delivery=base.delivery,
+            partitions=base.partitions,
+            clock=base.clock if reading is None else reading.clock,
+            taken_off=self.clock.taken_off,
+            horizon=self.spans.memory.horizon,
+            policy=self.road.policy.fingerprint,
+        )
+
+    def _moment(self, reading: Reading) -> Moment:
+        return Moment(reading.clock, reading.patience, self.spans.memory.horizon)
+
+    def _decide(self, records: Sequence[Record], moment: Moment, floor: int, ceiling: int) -> Decision:
+        """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""
+        try:
+            return self.road.hear(records, moment, floor=floor, ceiling=ceiling)
+        except BUG as error:
+            if len(records) == 1:
+                return self._aside(records[0], error)
+            whole = Decision()
+            for record in records:
+                whole.absorb(self._decide([record], moment, floor, ceiling))
+            return whole
+
+    def _aside(self, record: Record, error: BaseException) -> Decision:
+        self._put_aside(record, error)
+        decision, said = Decision(), Unusable(Reason.INTERNAL_ERROR, str(error))
+        self.road.reject(record, said, decision, exception=type(error).__name__)
+        return decision
+
+
+def _word_before(moment: int | None, records: Sequence[Record]) -> int | None:
+    """The newest record time (ns) up to `moment`: None if there is none, or nobody asks."""
+    if moment is None:
+        return None
+    return max((t for r in records if (t := r.timestamp * 1_000_000) <= moment), default=None)
+
+
+def first_watermark(policy: Policy, offsets: Mapping[str, int], *, delivery: str, partitions: int) -> Watermark:
+    """The watermark of a state that has taken in nothing yet, and begins behind these offsets."""
+    return Watermark(
+        offsets=dict(offsets),
+        delivery=delivery,
+        partitions=partitions,
+        clock=0,
+        taken_off=0,
+        horizon=0,
+        policy=policy.fingerprint,
+    )
