@@ -2,12 +2,13 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from finalizer.embedded.child import Child, ChildFailed
-from tests.waiting import until
+from tests.waiting import LIMIT_SECONDS, until
 
 TIDY = """
 import signal, sys, time
@@ -81,3 +82,14 @@ def test_a_program_that_does_not_exist_is_named() -> None:
     """The error repeats what the system says about the file."""
     with pytest.raises(ChildFailed, match=r"^/nowhere/broker: No such file or directory$"):
         Child(["/nowhere/broker"], ENVIRONMENT, grace=1.0)
+
+
+def test_reading_the_tail_disturbs_nothing_that_is_being_written() -> None:
+    """A reader that looks all the time moves no place at which the child goes on to write."""
+    lines, width = 50_000, 8
+    script = f"import os, time\nfor n in range({lines}): os.write(1, b'%0{width - 1}d\\n' % n)\ntime.sleep(600)"
+    child, give_up = python(script), time.monotonic() + LIMIT_SECONDS
+    while not child.tail().endswith(f"{lines - 1:0{width - 1}d}"):
+        assert time.monotonic() < give_up
+    assert os.fstat(child._log.fileno()).st_size == lines * width
+    child.stop()
