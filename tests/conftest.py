@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from finalizer.embedded import EmbeddedBroker
+from finalizer.embedded.readiness import free_port
 from tests.brokers.jars import KafkaUnavailable
 from tests.brokers.kafka import ApacheKafka
+from tests.brokers.properties import Listener
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +22,11 @@ def embedded_broker() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def apache_kafka() -> Iterator[ApacheKafka]:
-    """Apache Kafka, shared by the whole run. A test that kills or freezes a node starts its own `ApacheKafka`."""
-    kafka = ApacheKafka()
+    """Apache Kafka, shared by the whole run. A test that kills or freezes a node starts its own `ApacheKafka`.
+
+    Beside its plain listener it has one that advertises the port of a proxy (see `proxy` in tests/kafka).
+    """
+    kafka = ApacheKafka(listeners=[Listener("PROXIED", free_port(), advertised=free_port())])
     try:
         kafka.start()
     except KafkaUnavailable as problem:

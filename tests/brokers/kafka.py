@@ -5,14 +5,13 @@ could run, and fetches what is missing.
 """
 
 import argparse
-import base64
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,34 +19,12 @@ from typing import Self
 from finalizer.embedded.child import Child, ChildFailed
 from finalizer.embedded.readiness import free_port, is_free, wait_until_ready
 from tests.brokers.jars import KAFKA_VERSION, KafkaUnavailable, java, kafka_jars
+from tests.brokers.properties import Listener, Node, properties
 
 READY_LIMIT_SECONDS = 60.0
 GRACE_SECONDS = 20.0
 USUAL_PORT = 9092
 JVM = ["-Xms256m", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.level=WARN"]
-# What differs from Kafka's defaults does so to be small and quick, save LogAppendTime, which the worker recommends.
-PROPERTIES = """
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
-num.partitions=4
-log.message.timestamp.type=LogAppendTime
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-log.cleaner.backoff.ms=1000
-group.min.session.timeout.ms=1000
-group.initial.rebalance.delay.ms=0
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.num.partitions=4
-transaction.state.log.min.isr=1
-"""
 
 
 class ApacheKafka:
@@ -57,19 +34,29 @@ class ApacheKafka:
     ...     kafka.kill()
     ...     kafka.start()
 
-    Raises ``KafkaUnavailable`` from :meth:`start` where Java or Maven is missing, or the node does not come up.
+    ``listeners`` are doors beside the plain one, ``settings`` properties laid over the usual ones; ``node`` is given by
+    whoever makes several of one cluster. Raises ``KafkaUnavailable`` from :meth:`start` where Java or Maven is missing,
+    or the node does not come up.
     """
 
-    def __init__(self, port: int = 0) -> None:
-        self._port = port or free_port()
-        self._controller_port = free_port()
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        listeners: Sequence[Listener] = (),
+        settings: Mapping[str, str] | None = None,
+        node: Node | None = None,
+    ) -> None:
+        self.node = node or Node(port or free_port(), free_port())
+        self.listeners = listeners
+        self._settings = settings
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._child: Child | None = None
 
     @property
     def bootstrap(self) -> str:
         """``host:port`` for ``bootstrap_servers``; the same for the whole life of this object."""
-        return f"127.0.0.1:{self._port}"
+        return f"127.0.0.1:{self.node.port}"
 
     @property
     def alive(self) -> bool:
@@ -83,18 +70,26 @@ class ApacheKafka:
 
     def start(self) -> None:
         """Start the node, with the data it had if it was killed, and return when it answers (3 to 5 seconds)."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the node and do not wait: one of several answers only when most of them are there."""
         if self.alive:
             return
         command = [java(), *JVM, "-cp", f"{kafka_jars()}/*"]
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="span-finalizer-kafka-")
-            format_storage(command, self._write_properties(Path(self._folder.name)))
-        settings = Path(self._folder.name) / "server.properties"
+            self._write_properties(Path(self._folder.name))
+            format_storage(command, self._properties, cluster=self.node.cluster)
         try:
-            self._child = Child([*command, "kafka.Kafka", str(settings)], dict(os.environ), grace=GRACE_SECONDS)
+            self._child = Child([*command, "kafka.Kafka", str(self._properties)], dict(os.environ), grace=GRACE_SECONDS)
         except ChildFailed as problem:
             raise KafkaUnavailable(f"Apache Kafka could not be started. {problem}") from problem
-        if not wait_until_ready(self._port, self._child, limit_seconds=READY_LIMIT_SECONDS):
+
+    def wait_until_ready(self) -> None:
+        """Return when the node answers."""
+        if not wait_until_ready(self.node.port, self._running(), limit_seconds=READY_LIMIT_SECONDS):
             last_words = self.tail()
             self.stop()
             raise KafkaUnavailable(f"Apache Kafka {KAFKA_VERSION} did not come up. {last_words}")
@@ -132,11 +127,14 @@ class ApacheKafka:
             raise KafkaUnavailable("Apache Kafka is not running.")
         return self._child
 
-    def _write_properties(self, folder: Path) -> Path:
-        settings = folder / "server.properties"
-        text = PROPERTIES.format(port=self._port, controller_port=self._controller_port, data=folder / "data")
-        settings.write_text(text)
-        return settings
+    @property
+    def _properties(self) -> Path:
+        assert self._folder is not None
+        return Path(self._folder.name) / "server.properties"
+
+    def _write_properties(self, folder: Path) -> None:
+        text = properties(self.node, folder / "data", listeners=self.listeners, settings=self._settings)
+        self._properties.write_text(text)
 
     def __enter__(self) -> Self:
         self.start()
@@ -148,9 +146,8 @@ class ApacheKafka:
         self.stop()
 
 
-def format_storage(command: list[str], settings: Path) -> None:
+def format_storage(command: list[str], settings: Path, *, cluster: str) -> None:
     """Prepare an empty data folder, which KRaft wants before a node's first start."""
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     tool = [*command, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
     done = subprocess.run(tool, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
