@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -32,16 +33,25 @@ def span_number(trace_id: str) -> int:
     return int(trace_id, 16) - 1
 
 
+@contextlib.asynccontextmanager
+async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client, as an operator's tool is one."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
 async def create_topics(
-    bootstrap: str, *topics: str, partitions: int = 4, config: Mapping[str, str] | None = None
+    bootstrap: str, *topics: str, partitions: int = 4, config: Mapping[str, str] | None = None, copies: int = 1
 ) -> None:
     """Create topics and wait until the broker names them."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=config or {}) for topic in topics])
-    finally:
-        await admin.close()
+    async with admin(bootstrap) as client:
+        await client.create_topics(
+            [NewTopic(topic, partitions, copies, topic_configs=config or {}) for topic in topics]
+        )
 
 
 async def send(
@@ -151,13 +161,9 @@ def by_span(records: Iterable[Any]) -> dict[int, list[Final]]:
 async def committed(bootstrap: str, group: str, topic: str, *, partitions: int = 4) -> int:
     """How many records of a topic the group has read and committed."""
     places = [TopicPartition(topic, number) for number in range(partitions)]
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        found = await admin.list_consumer_group_offsets(group, partitions=places)
+    async with admin(bootstrap) as client:
+        found = await client.list_consumer_group_offsets(group, partitions=places)
         return sum(max(0, known.offset) for known in found.values())
-    finally:
-        await admin.close()
 
 
 async def move_offsets(bootstrap: str, group: str, places: Mapping[TopicPartition, int]) -> None:
@@ -169,14 +175,10 @@ async def move_offsets(bootstrap: str, group: str, places: Mapping[TopicPartitio
 
 async def delete_topics(bootstrap: str, *topics: str) -> None:
     """Delete topics and wait until the broker names them no more."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_topics(list(topics))
+    async with admin(bootstrap) as client:
+        await client.delete_topics(list(topics))
 
         async def gone() -> bool:
-            return not set(topics) & set(await admin.list_topics())
+            return not set(topics) & set(await client.list_topics())
 
         await until_true(gone)
-    finally:
-        await admin.close()

@@ -17,12 +17,15 @@ from finalizer.shell import store
 from finalizer.shell.assignment import Assignment
 from finalizer.shell.frames import FrameSchema, FrameTransport
 from finalizer.shell.settings import Security, Settings
+from finalizer.shell.stop import Stop
 from finalizer.shell.topics import Facts
 
 MAX_POLL_RECORDS = 4_000
 FETCH_BYTES = 4 * 1024 * 1024
 BUFFERED_FRAMES = 16
 COMMIT_SECONDS = 1.0
+METADATA_SECONDS = 10.0
+"""How old metadata may be: so soon partitions that were added are noticed."""
 IDLE_SECONDS = 365 * 24 * 3600.0
 """Never leave the group for want of records: a worker in reserve, or one whose inputs are paused, has none."""
 
@@ -38,6 +41,9 @@ class App(faust.App):
 
     def durable(self, tp: TP) -> int | None:
         return self.owner.durable(tp)
+
+    def fail(self, stop: Stop) -> None:
+        self.owner.fail(stop)
 
 
 def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
@@ -65,7 +71,8 @@ def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
         broker_heartbeat_interval=settings.session_timeout / 3,
         broker_request_timeout=max(90.0, settings.session_timeout * 2),
         consumer_max_fetch_size=FETCH_BYTES,
-        consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=int(METADATA_SECONDS * 1000),
+        consumer_auto_offset_reset="none",  # where to read on is ours to say, and a log that is gone is told
         consumer_group_instance_id=settings.instance_id,
     )
     app.owner = owner

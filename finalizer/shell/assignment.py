@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber, ProducerFenced
 from faust.types import TP
@@ -21,12 +20,15 @@ from faust.types import TP
 from finalizer.course import Hole
 from finalizer.shell import logs
 from finalizer.shell.frames import Answer, FrameConsumer
+from finalizer.shell.membership import Membership
 from finalizer.shell.partition import Partition
 from finalizer.shell.ready import Making
 from finalizer.shell.stop import Exit, Stop
 
 log = logs.get("assignment")
 
+FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
+"""What a producer is told whose transactional id has a newer owner (or whose transaction timed out)."""
 DOUBT_SECONDS = 60.0
 AWAY_SECONDS = 1.0
 """Between two attempts to reach a broker that is away."""
@@ -42,6 +44,7 @@ class Assignment:
         self.partitions: dict[int, Partition] = {}
         self.making = making
         self.consumer: FrameConsumer | None = None
+        self.membership: Membership | None = None
         self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self.generation = -1
         self.assigned = False
@@ -50,6 +53,8 @@ class Assignment:
         self._kept_in: dict[int, int] = {}
         self._recovering: asyncio.Task[None] | None = None
         self._doubted: dict[int, float] = {}
+        self._fenced: set[int] = set()
+        """Partitions whose producer was fenced, and which we have not made ready since."""
         self._cures: set[asyncio.Task[None]] = set()
         self._stops: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -74,6 +79,8 @@ class Assignment:
                 self._kept_in[partition.number] = partition.generation
             else:
                 self._kept_in.pop(partition.number, None)
+        if self.membership is not None and self.membership.is_lost and not self._closing:
+            await self._end_if_taken_over(self.membership, [one for one in running if one.number in self._kept_in])
 
     async def recover(self, partitions: set[int]) -> None:
         """Make all partitions of this generation ready: go on with those that were kept, restore the others."""
@@ -122,6 +129,8 @@ class Assignment:
                 "gone", "an error on a partition that is no longer ours", partition=partition.number, reason=repr(error)
             )
             return
+        if isinstance(error, FENCED):
+            self._fenced.add(partition.number)
         task = asyncio.ensure_future(self._cure(partition, error))
         self._cures.add(task)
         task.add_done_callback(self._cures.discard)
@@ -136,6 +145,24 @@ class Assignment:
             log.error("crashed", "an error that should not happen", exc=error)
             error = Stop(Exit.FAULT, f"{type(error).__name__}: {error}")
         self.stopped.set_result(error)
+
+    async def _end_if_taken_over(self, membership: Membership, kept: list[Partition]) -> None:
+        """Out of the group, what was ours may be another's: then its producer fenced ours, which learn it by asking."""
+        limit = self.making.settings.session_timeout / 3
+        for partition, error in zip(kept, await asyncio.gather(*(one.ask(limit) for one in kept)), strict=True):
+            if error is not None:
+                self._kept_in.pop(partition.number, None)
+            if isinstance(error, FENCED):
+                self._fenced.add(partition.number)
+        if self._fenced and await membership.has_others():
+            numbers = ", ".join(map(str, sorted(self._fenced)))
+            self.fail(
+                Stop(
+                    Exit.FENCED,
+                    f"partitions {numbers} were taken over by a newer owner while this worker was out of the group"
+                    f"{membership.twin}",
+                )
+            )
 
     async def close(self) -> None:
         """Finish the groups in hand and leave no producer open."""
@@ -174,8 +201,7 @@ class Assignment:
             await _stopped(made)
             return
         for partition in made:
-            self.partitions[partition.number] = partition
-            self.restoring.discard(partition.number)
+            self._install(partition)
         for partition in self.partitions.values():
             self._start(partition, generation)
         self.assigned = True
@@ -198,6 +224,11 @@ class Assignment:
                     raise
                 log.warning("away", "the broker does not answer; trying again", reason=repr(error))
             await asyncio.sleep(AWAY_SECONDS)
+
+    def _install(self, partition: Partition) -> None:
+        self.partitions[partition.number] = partition
+        self.restoring.discard(partition.number)
+        self._fenced.discard(partition.number)
 
     def _start(self, partition: Partition, generation: int) -> None:
         partition.start(generation)
@@ -225,12 +256,12 @@ class Assignment:
         for topic in partition.decided:
             self.hold(number, topic)
         await asyncio.shield(self._leaving(partition))
-        if isinstance(error, ProducerFenced | OutOfOrderSequenceNumber):
-            if not await self._is_member():
-                raise Stop(
-                    Exit.FENCED, f"partition {number} was taken over by a newer owner; this worker was out of the group"
-                )
-            if self._generation_of_the_group() != generation:
+        membership = self.membership
+        if membership is not None and isinstance(error, FENCED):
+            if not await membership.is_member():
+                await self._end_if_taken_over(membership, [])
+                return
+            if membership.generation != generation:
                 return  # a member again, in a new generation: that one says whose the partition is
         now = time.monotonic()
         if now - self._doubted.get(number, -DOUBT_SECONDS) < DOUBT_SECONDS:
@@ -241,8 +272,7 @@ class Assignment:
         if generation != self.generation or self.consumer is None:
             await made.stop()
             return
-        self.partitions[number] = made
-        self.restoring.discard(number)
+        self._install(made)
         self._start(made, generation)
         tps = {TP(topic, number) for topic in made.decided}
         await self.consumer.seek_wait(self.start_positions(tps))
@@ -254,24 +284,6 @@ class Assignment:
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
         return task
-
-    async def _is_member(self) -> bool:
-        """Ask the group's coordinator: a fenced producer has a newer owner, or its transaction timed out."""
-        if self.consumer is None:
-            return False
-        coordinator, call = self._coordinator(), self.consumer._thread.call_thread
-        while not await call(coordinator._do_heartbeat):
-            if coordinator.coordinator_id is not None:
-                return False
-            await call(coordinator.ensure_coordinator_known)  # no answer was no answer
-        return True
-
-    def _generation_of_the_group(self) -> int:
-        return int(self._coordinator().generation)
-
-    def _coordinator(self) -> Any:
-        assert self.consumer is not None
-        return self.consumer._thread._ensure_consumer()._coordinator
 
 
 async def _stopped(partitions: Iterable[Partition]) -> None:

@@ -20,8 +20,11 @@ from typing import Any, NamedTuple
 
 import faust
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+
+from finalizer.shell.stop import Exit, Stop
 
 POLL_SECONDS = 0.05
 """How long a poll waits for records: the resolution at which fetch answers are seen."""
@@ -41,6 +44,7 @@ class Frame:
         "generation",
         "headers",
         "key",
+        "lost",
         "offset",
         "partition",
         "records",
@@ -52,7 +56,14 @@ class Frame:
     )
 
     def __init__(
-        self, tp: TP, records: Sequence[ConsumerRecord[bytes, bytes]], *, begin: int, end: int, generation: int
+        self,
+        tp: TP,
+        records: Sequence[ConsumerRecord[bytes, bytes]],
+        *,
+        begin: int,
+        end: int,
+        generation: int,
+        lost: int = 0,
     ) -> None:
         self.topic, self.partition = tp
         self.records = records
@@ -61,6 +72,8 @@ class Frame:
         self.end = end
         """The position after it: everything below is in this frame or was passed over."""
         self.generation = generation
+        self.lost = lost
+        """So many records were deleted before they were read: all of an empty frame."""
         self.offset = end - 1
         self.timestamp = records[-1].timestamp if records else 0
         self.timestamp_type = records[-1].timestamp_type if records else 0
@@ -102,8 +115,38 @@ class FrameThread(driver.AIOKafkaConsumerThread):
         self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
     ) -> Any:
         generation = self.app.consumer_generation_id
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        try:
+            fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        except OffsetOutOfRangeError as error:
+            ((raw, position),) = error.args[0].items()
+            return await self._out_of_range(consumer, raw, position, generation)
+        except NoOffsetForPartitionError:
+            return {}  # asked for before the seek: where to read on is ours to say
         return self._frames(consumer, fetched, generation)
+
+    async def _out_of_range(self, consumer: Any, raw: Any, position: int, generation: int) -> dict[TP, list[Any]]:
+        """The log has no such position: its beginning was deleted, or it is another log. Raises `Stop`."""
+        tp, owner = TP(raw.topic, raw.partition), self.consumer
+        if tp.topic not in owner.framed or tp not in consumer.assignment():
+            return {}
+        try:
+            first = (await consumer.beginning_offsets([raw]))[raw]
+            end = (await consumer.end_offsets([raw]))[raw]
+        except KafkaError:
+            return {}  # it is told again
+        if not _stands_at(consumer, raw, position):
+            return {}
+        if position > end:
+            raise Stop(
+                Exit.SAFETY,
+                f"{tp.topic} (partition {tp.partition}) ends at {end}, but was read up to {position - 1}: it was "
+                "re-created or mirrored while it was read; use a new --app-id",
+            )
+        if position >= first:
+            return {}
+        consumer.seek(raw, first)
+        begin, owner.handed_out[tp] = owner.handed_out.get(tp, position), first
+        return {tp: [Frame(tp, (), begin=begin, end=first, generation=generation, lost=first - position)]}
 
     def _frames(self, consumer: Any, fetched: Mapping[Any, Any], generation: int) -> dict[TP, list[Any]]:
         owner = self.consumer
@@ -137,6 +180,15 @@ class FrameThread(driver.AIOKafkaConsumerThread):
         return result
 
 
+def _stands_at(consumer: Any, raw: Any, position: int) -> bool:
+    """Whether this is still where a partition is read, or it was sought elsewhere, or taken away."""
+    subscription = consumer._subscription.subscription
+    if subscription is None or subscription.assignment is None or raw not in subscription.assignment.tps:
+        return False
+    state = subscription.assignment.state_value(raw)
+    return bool(state.has_valid_position and state.position == position)
+
+
 class FrameConsumer(driver.Consumer):
     """Delivers frames of `app.framed_topics`; offsets are committed per frame, in the order of delivery."""
 
@@ -153,6 +205,7 @@ class FrameConsumer(driver.Consumer):
         self.framed: frozenset[str] = app.framed_topics
         self.positions: Positions = app.start_positions
         self.durable: Callable[[TP], int | None] = app.durable
+        self.fail: Callable[[Stop], None] = app.fail
 
     def _new_consumer_thread(self) -> FrameThread:
         return FrameThread(self, loop=self.loop, beacon=self.beacon)
@@ -179,7 +232,11 @@ class FrameConsumer(driver.Consumer):
             # an empty set would mean "all" to the fetcher
             await asyncio.sleep(POLL_SECONDS)
             return {}
-        return await super()._getmany(active, POLL_SECONDS)
+        try:
+            return await super()._getmany(active, POLL_SECONDS)
+        except Stop as stop:
+            self.fail(stop)
+            return {}
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if tp.topic not in self.framed:
@@ -209,6 +266,18 @@ class FrameConsumer(driver.Consumer):
                 self._committed_offset[tp] = None
                 self._acked[tp].clear()  # known now, and so looked at by the next commit
         await self.seek_wait(positions)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        most = self.app.conf.topic_partitions
+        for topic in sorted({tp.topic for tp in assigned if tp.topic in self.framed and tp.partition >= most}):
+            self.fail(
+                Stop(
+                    Exit.SAFETY,
+                    f"{topic} has more partitions than the {most} that the state was made with: they were added while "
+                    "it was read, and partitions cannot be changed under a running state; use a new --app-id",
+                )
+            )
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         for tp in revoked:

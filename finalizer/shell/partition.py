@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 from finalizer.core.clock import Reading
@@ -76,7 +75,7 @@ class Partition:
         keeper: Keeper,
         broker_time: BrokerTime,
         metrics: Metrics,
-        gaps: Mapping[str, int],
+        gaps: dict[str, int],
     ) -> None:
         self.number = number
         self.course = course
@@ -157,6 +156,17 @@ class Partition:
         self._tasks = []
         return clean
 
+    async def ask(self, limit: float) -> BaseException | None:
+        """What our producer is told if it writes now: None if we are still the owner. For after `quiesce`."""
+        if not self.writer.transactional:
+            return None
+        asking = asyncio.ensure_future(self.writer.write(self.writer.changelog.touch()))
+        done, _ = await asyncio.wait([asking], timeout=limit)
+        if not done:
+            await _cancel(asking)
+            return TimeoutError()
+        return asking.exception()
+
     async def stop(self) -> None:
         """Drop everything that is not durable, and close the producer."""
         for task in self._tasks:
@@ -199,6 +209,9 @@ class Partition:
 
     def _hear(self, event: Any, frame: Frame) -> Item:
         topic = frame.topic
+        if frame.lost:
+            self.gaps[topic] = self.gaps.get(topic, 0) + frame.lost
+            tell_of_gap(topic, self.number, frame.lost)
         if len(self._inbox) < INBOX_FRAMES and topic not in self.paused_inputs:
             self._keeper.release(self.number, topic)
         decision, watermark, count = self.course.hear(
@@ -299,11 +312,22 @@ class Partition:
         self._metrics.group_committed(done - began, records)
 
 
+def tell_of_gap(topic: str, partition: int, records: int) -> None:
+    """Say that evidence is lost for good."""
+    log.error(
+        "input_gap",
+        "retention deleted records that were never read: their spans may be closed without their ends",
+        topic=topic,
+        partition=partition,
+        records=records,
+    )
+
+
 def _size(item: Item) -> int:
     outputs = sum(len(output.value or b"") for output in item.decision.outputs)
     return outputs + 600 * len(item.decision.changes)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])

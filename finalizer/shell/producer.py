@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 STOP_SECONDS = 1.0
 
@@ -23,6 +23,8 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
     async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
         sent: asyncio.Future[Any] = await super().send_batch(batch, topic, partition=partition)
         sent.add_done_callback(_seen)
+        for waiting in self._message_accumulator._batches.get(TopicPartition(topic, partition), ()):
+            waiting._drain_waiter.add_done_callback(_seen)
         return sent
 
     async def stop(self) -> None:

@@ -21,7 +21,7 @@ from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.metrics import Metrics
-from finalizer.shell.partition import Keeper, Partition, Undecided
+from finalizer.shell.partition import Keeper, Partition, Undecided, tell_of_gap
 from finalizer.shell.producer import Producer
 from finalizer.shell.restore import read_changelog
 from finalizer.shell.settings import Settings, StartFrom
@@ -255,11 +255,5 @@ def _past_gaps(
         if offset + 1 < first:
             gaps[topic] = first - offset - 1
             offsets[topic] = first - 1
-            log.error(
-                "input_gap",
-                "retention deleted records that were never read: their spans may be closed without their ends",
-                topic=topic,
-                partition=number,
-                records=gaps[topic],
-            )
+            tell_of_gap(topic, number, gaps[topic])
     return (msgspec.structs.replace(watermark, offsets=offsets) if gaps else watermark), gaps

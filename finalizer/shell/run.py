@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import time
+from collections.abc import Coroutine
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, cast
@@ -21,6 +22,7 @@ from finalizer.shell.app import App, build_app, stop_app
 from finalizer.shell.assignment import Assignment
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.frames import FrameConsumer
+from finalizer.shell.membership import Membership
 from finalizer.shell.metrics import About, Metrics
 from finalizer.shell.ready import Making
 from finalizer.shell.settings import Settings
@@ -54,7 +56,10 @@ async def _run(settings: Settings) -> int:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    facts = await prepare(settings)
+    facts = await _unless_asked(prepare(settings), asked)
+    if facts is None:
+        log.info("stopped", "as asked, before anything was read")
+        return int(Exit.DONE)
     broker_time = BrokerTime()
     about = About(policy=settings.policy.fingerprint, delivery=facts.delivery.value, app_id=settings.app_id)
     rules = ["default", *(rule.name for rule in settings.policy.rules)]
@@ -95,6 +100,9 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
     starting = asyncio.ensure_future(app.start())
     starting.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
     owner.consumer = cast("FrameConsumer", app.consumer)
+    owner.membership = Membership(owner.consumer, owner.making.settings)
+    membership = asyncio.ensure_future(owner.membership.ended())
+    membership.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.result()))
     waiting = asyncio.ensure_future(asked.wait())
     crashed = asyncio.ensure_future(app.wait_until_stopped())
     ends: set[asyncio.Future[Any]] = {waiting, crashed, owner.stopped}
@@ -106,7 +114,7 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
     began = time.monotonic()
     await owner.close()
     clean = await stop_app(app, STOP_SECONDS)
-    for task in (starting, waiting, crashed):
+    for task in (starting, membership, waiting, crashed):
         task.cancel()
     if stop is not None:
         log.error("stopped", stop.sentence, exit=int(stop.code))
@@ -116,6 +124,18 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
         log.warning("abandoned", "the Kafka client did not stop in time and was left behind")
         os._exit(int(Exit.DONE if stop is None else stop.code))
     return int(Exit.DONE if stop is None else stop.code)
+
+
+async def _unless_asked(facts: Coroutine[Any, Any, Facts], asked: asyncio.Event) -> Facts | None:
+    """What was found; None if the worker was asked to stop before that."""
+    preparing, waiting = asyncio.ensure_future(facts), asyncio.ensure_future(asked.wait())
+    await asyncio.wait([preparing, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if preparing.done():
+        return preparing.result()
+    preparing.cancel()
+    await asyncio.wait([preparing])
+    return None
 
 
 def _decoders(settings: Settings) -> dict[str, Decode]:

@@ -62,6 +62,12 @@ class Facts(NamedTuple):
         return Delivery.EXACTLY_ONCE if self.transactional else Delivery.EFFECTIVELY_ONCE
 
 
+class Misfit(str):
+    """A problem of a state and topics that do not fit: a person must decide."""
+
+    __slots__ = ()
+
+
 async def prepare(settings: Settings) -> Facts:
     """Create what is missing and check the rest. Raises `Stop` with all problems at once."""
     admin = await connect(settings)
@@ -70,7 +76,8 @@ async def prepare(settings: Settings) -> Facts:
     finally:
         await admin.close()
     if problems or facts is None:
-        raise Stop(Exit.CONFIGURATION, "; ".join(problems))
+        misfits = any(isinstance(problem, Misfit) for problem in problems)
+        raise Stop(Exit.SAFETY if misfits else Exit.CONFIGURATION, "; ".join(problems))
     return facts
 
 
@@ -87,7 +94,11 @@ async def examine(settings: Settings) -> list[str]:
 
 
 async def connect(settings: Settings) -> AIOKafkaAdminClient:
-    """An admin client that has reached the broker. Raises `Stop` if there is none within five seconds."""
+    """An admin client that has reached the broker.
+
+    Raises `Stop` if there is none within five seconds: a fault that a restart may cure, since worker and broker are
+    often started together. A broker that refuses us is a wrong configuration.
+    """
     admin = AIOKafkaAdminClient(**settings.client_arguments(), request_timeout_ms=int(CONNECT_SECONDS * 1000))
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -95,7 +106,7 @@ async def connect(settings: Settings) -> AIOKafkaAdminClient:
     except (TimeoutError, KafkaConnectionError, OSError) as error:
         await admin.close()
         raise Stop(
-            Exit.CONFIGURATION,
+            Exit.FAULT,
             f"no Kafka broker answers at {settings.broker}: is it up, and are --broker and the security options right?",
         ) from error
     except KafkaError as error:
@@ -183,8 +194,10 @@ class _Look:
         changelog = self._settings.changelog
         if found.get(changelog, partitions) != partitions:
             self._problems.append(
-                f"the inputs have {partitions} partitions, the state in {changelog} was made with {found[changelog]}: "
-                "partitions cannot be changed under a running state; use a new --app-id"
+                Misfit(
+                    f"the inputs have {partitions} partitions, the state in {changelog} was made with "
+                    f"{found[changelog]}: partitions cannot be changed under a running state; use a new --app-id"
+                )
             )
 
     async def _transactional(self) -> bool:

@@ -19,6 +19,7 @@ from finalizer.changelog import Change, Changelog, Write
 from finalizer.codecs.state import Watermark
 from finalizer.pipeline import Decision, Output, Topic
 from finalizer.shell.placement import partitions_of
+from finalizer.shell.stop import Exit, Stop
 
 BATCH_BYTES = 15 * 1024 * 1024
 """Of one record batch. The changelog topic takes 16 MiB, so that a group stays in one batch."""
@@ -77,7 +78,9 @@ class Writer:
         self._topic = topic
         self._partition = partition
         self._outputs = outputs
-        self._transactional = transactional
+        self.transactional = transactional
+        self._written = -1
+        """Offset of the last changelog batch."""
 
     async def commit(self, items: Sequence[Item]) -> Stamp | None:
         """Make a group durable: all of evidence, or all of a timer. Raises what the producer raises."""
@@ -96,21 +99,33 @@ class Writer:
     async def write(self, write: Write) -> Stamp | None:
         """Make one write durable."""
         outputs, changes = write
-        if self._transactional:
+        if self.transactional:
             await self._producer.begin_transaction()
         sent = await self._send_outputs(outputs)
-        if not self._transactional:
+        if not self.transactional:
             await _all(sent)
             sent = []
         logged = await self._send_changes(changes)
         await _all(sent)  # before the commit: aiokafka commits a transaction of which a batch was refused
         metadata = await _all(logged)
         answered_at = time.monotonic()
-        if self._transactional:
+        self._look_at_places(metadata)
+        if self.transactional:
             await self._producer.commit_transaction()
         if metadata and metadata[-1].timestamp_type == 1:
             return Stamp(metadata[-1].timestamp, answered_at)
         return None
+
+    def _look_at_places(self, metadata: list[Any]) -> None:
+        """The log only grows: a batch that lies before an earlier one lies in another topic of the same name."""
+        for one in metadata:
+            if one.offset < self._written:
+                raise Stop(
+                    Exit.SAFETY,
+                    f"the changelog {self._topic} (partition {self._partition}) was re-created while it was written: "
+                    "the state is lost; restore the topic, or begin anew with another --app-id",
+                )
+            self._written = one.offset
 
     async def _send_outputs(self, outputs: list[Output]) -> list[asyncio.Future[Any]]:
         futures: list[asyncio.Future[Any]] = []

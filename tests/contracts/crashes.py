@@ -6,9 +6,11 @@ import asyncio
 import random
 import signal
 
+import pytest
+
 from tests.brokers import Broker
 from tests.contracts.load import completed_once, each_once, finals_of, load
-from tests.contracts.stage import set_up
+from tests.contracts.stage import has_partitions, set_up
 from tests.traffic import by_span, event, send
 from tests.waiting import until_true
 from tests.worker import Worker
@@ -125,17 +127,27 @@ class Crashes:
             assert "Unclosed" not in worker.log
             assert "Traceback" not in worker.log
 
-    async def test_a_worker_frozen_out_of_its_group_writes_nothing_twice(self, broker: Broker) -> None:
-        """Frozen while another took over: fenced it ends, or it is a member again; no span has two finals."""
+    @pytest.mark.parametrize("in_hand", [True, False])
+    async def test_a_worker_frozen_out_of_its_group_writes_nothing_twice(
+        self, broker: Broker, *, in_hand: bool
+    ) -> None:
+        """Frozen while another took over, with a group in hand or none: fenced it ends (without transactions nothing
+        fences it, and it is a member again); no span has two finals."""
         stage = await set_up(broker)
         first, second = stage.worker(terms=STEADY), stage.worker(terms=STEADY)
         with first.start(), second:
-            sending = asyncio.ensure_future(load(stage, SPANS, seconds=8))
-            await first.reaches(300, "evidence_total")
+            sending = asyncio.ensure_future(load(stage, SPANS, seconds=6 if in_hand else 0.1))
+            await first.reaches(300 if in_hand else 2 * SPANS, "evidence_total")
             first.signal(signal.SIGSTOP)
-            await asyncio.to_thread(second.start)
+            await asyncio.to_thread(second.start, ready=False)
+            await has_partitions(second, 4)
             first.signal(signal.SIGCONT)
-            await has_given_up(first)
+            if broker.has_transactions:
+                assert await asyncio.to_thread(first.wait) == 4, first.log
+                assert "taken over by a newer owner" in first.log
+                assert "never retrieved" not in first.log, first.log
+            else:
+                await has_given_up(first)
             await sending
             found = await finals_of(stage, SPANS)
         each_once(found, SPANS, broker=broker)

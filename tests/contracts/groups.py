@@ -7,10 +7,9 @@ import asyncio
 from tests.brokers import Broker
 from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, load
-from tests.contracts.stage import Stage, set_up
+from tests.contracts.stage import Stage, has_partitions, set_up
 from tests.traffic import by_span, committed, event, send
 from tests.waiting import until_true
-from tests.worker import Worker
 
 SPANS = 2000
 
@@ -53,22 +52,6 @@ class Groups:
         if broker.has_transactions:  # the embedded broker's "latest" is the beginning of the last batch
             completed_once(found, 40, broker=broker)
         assert set(range(40)) <= set(found)
-
-
-async def has_partitions(worker: Worker, count: int) -> None:
-    """Wait until a worker is ready with so many partitions."""
-
-    def is_so() -> bool:
-        try:
-            told = worker.readiness()
-        except OSError:
-            return False
-        return bool(told["ready"]) and len(told["partitions"]) == count
-
-    async with asyncio.timeout(40):
-        while not await asyncio.to_thread(is_so):
-            assert worker.exit_code is None, worker.log
-            await asyncio.sleep(0.05)
 
 
 async def commits(stage: Stage, records: int) -> None:

@@ -27,12 +27,12 @@ class Mismatches:
             assert "the state is lost" in ended(worker, 5)
 
     async def test_more_partitions(self, broker: Broker) -> None:
-        """The input has other partitions than the state was made with: exit 1, told before anything is read."""
+        """The input has other partitions than the state was made with: exit 5, told before anything is read."""
         stage = await ran(broker)
         await delete_topics(broker.bootstrap, stage.topic)
         await create_topics(broker.bootstrap, stage.topic, partitions=6)
         with stage.worker() as worker:
-            assert "partitions cannot be changed" in ended(worker, 1)
+            assert "partitions cannot be changed" in ended(worker, 5)
 
 
 async def ran(broker: Broker) -> Stage:

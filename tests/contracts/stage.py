@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -53,3 +54,19 @@ async def set_up(
     topics = tuple(f"{name}.events-{number}" for number in range(inputs))
     await create_topics(broker.bootstrap, *topics, partitions=partitions, config=config)
     return Stage(broker, name, topics)
+
+
+async def has_partitions(worker: Worker, count: int) -> None:
+    """Wait until a worker is ready with so many partitions."""
+
+    def is_so() -> bool:
+        try:
+            told = worker.readiness()
+        except OSError:
+            return False
+        return bool(told["ready"]) and len(told["partitions"]) == count
+
+    async with asyncio.timeout(40):
+        while not await asyncio.to_thread(is_so):
+            assert worker.exit_code is None, worker.log
+            await asyncio.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 from finalizer.embedded.readiness import free_port
@@ -14,14 +15,23 @@ class Startup:
     """Faults that a worker meets before it has read anything."""
 
     async def test_no_broker(self) -> None:
-        """An address at which nobody answers: exit 1."""
+        """An address at which nobody answers: exit 3, since the broker may only be late."""
         with Worker(f"127.0.0.1:{free_port()}", "nobody") as worker:
-            assert "no Kafka broker answers" in ended(worker, 1)
+            assert "no Kafka broker answers" in ended(worker, 3)
 
     async def test_a_broker_that_accepts_and_says_nothing(self) -> None:
-        """An address that takes connections and never answers: exit 1, not a hang."""
+        """An address that takes connections and never answers: exit 3, not a hang."""
         with socket.create_server(("127.0.0.1", 0)) as deaf, Worker(place(deaf), "deaf") as worker:
-            assert "no Kafka broker answers" in ended(worker, 1)
+            assert "no Kafka broker answers" in ended(worker, 3)
+
+    async def test_sigterm_before_the_broker_has_answered(self) -> None:
+        """SIGTERM while it looks at a broker that never answers ends the worker at once, exit 0."""
+        with socket.create_server(("127.0.0.1", 0)) as deaf, Worker(place(deaf), "deaf") as worker:
+            worker.start(ready=False)
+            connection, _ = await asyncio.to_thread(deaf.accept)
+            with connection:
+                assert await asyncio.to_thread(worker.terminate, limit_seconds=3) == 0
+            assert "Traceback" not in worker.log, worker.log
 
     async def test_a_bad_configuration(self, broker: Broker) -> None:
         """A key that does not exist is told with the nearest one: exit 1."""

@@ -9,9 +9,9 @@ from aiokafka import TopicPartition
 from tests.brokers import Broker
 from tests.brokers.jars import java, kafka_jars
 from tests.contracts.crashes import STEADY
-from tests.contracts.groups import Groups, commits, has_partitions
+from tests.contracts.groups import Groups, commits
 from tests.contracts.load import completed_once
-from tests.contracts.stage import set_up
+from tests.contracts.stage import has_partitions, set_up
 from tests.traffic import by_span, event, move_offsets, send
 
 
