@@ -154,14 +154,15 @@ class Assignment:
                 self._kept_in.pop(partition.number, None)
             if isinstance(error, FENCED):
                 self._fenced.add(partition.number)
-        if self._fenced and await membership.has_others():
-            numbers = ", ".join(map(str, sorted(self._fenced)))
-            self.fail(
-                Stop(
-                    Exit.FENCED,
-                    f"partitions {numbers} were taken over by a newer owner while this worker was out of the group"
-                    f"{membership.twin}",
-                )
+        if not self._fenced:
+            return
+        numbers = ", ".join(map(str, sorted(self._fenced)))
+        if await membership.has_others():
+            words = "were taken over by a newer owner while this worker was out of the group"
+            self.fail(Stop(Exit.FENCED, f"partitions {numbers} {words}{membership.twin}"))
+        else:
+            log.warning(
+                "doubt", "out of the group until a transaction timed out; nobody else is in", partitions=numbers
             )
 
     async def close(self) -> None:
@@ -203,6 +204,8 @@ class Assignment:
         for partition in made:
             self._install(partition)
         for partition in self.partitions.values():
+            for topic in partition.decided:  # it may have been in doubt when it was revoked
+                self.release(partition.number, topic)
             self._start(partition, generation)
         self.assigned = True
         log.info(

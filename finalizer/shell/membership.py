@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import BrokerResponseError, KafkaError, kafka_errors
 
 from finalizer.shell.frames import FrameConsumer
 from finalizer.shell.settings import Settings
@@ -20,6 +20,16 @@ ASK_SECONDS = 5.0
 WATCH_SECONDS = 0.5
 _NOBODY = ""
 """The member id of whom the coordinator does not know, or not any more."""
+
+
+class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
+    """What aiokafka has no name for: another member was let in under our instance id."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+kafka_errors[FencedInstanceIdError.errno] = FencedInstanceIdError
 
 
 class Membership:
@@ -91,7 +101,7 @@ class Membership:
 
     def _stop(self, error: BaseException) -> Stop:
         words = repr(error)
-        if "FencedInstanceId" in words:
+        if FencedInstanceIdError.__name__ in words:
             return Stop(Exit.FENCED, f"the group let another member in under our name{self.twin}")
         if "AuthorizationFailed" in words:
             return Stop(Exit.CONFIGURATION, f"the broker does not let us into the group: {words}")

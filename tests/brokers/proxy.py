@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
@@ -62,7 +62,7 @@ class _Strike:
     """What waits for its moment."""
 
     moment: Moment
-    act: Callable[[], object]
+    act: Callable[[], Awaitable[object] | object]
     deliver: bool
     skip: int
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -77,14 +77,23 @@ class Proxy:
 
     def __init__(self, doors: Mapping[int, int]) -> None:
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in doors)
+        self.transaction_timeout_ms: int | None = None
+        """If set, transactions time out after this, whatever their producers ask for."""
         self._doors = doors
         self._servers: list[asyncio.Server] = []
         self._waiting: list[_Strike] = []
         self._passing: set[asyncio.Task[None]] = set()
 
-    async def strike(self, moment: Moment, act: Callable[[], object], *, skip: int = 0, deliver: bool = False) -> None:
-        """Carry out ``act`` while the next message of this kind (after ``skip`` others) is held; then pass it on, or
-        (not ``deliver``) lose it.
+    async def strike(
+        self,
+        moment: Moment,
+        act: Callable[[], Awaitable[object] | object],
+        *,
+        skip: int = 0,
+        deliver: bool = False,
+    ) -> None:
+        """Carry out ``act`` while the next message of this kind (after ``skip`` others) is held, and what follows it on
+        its connection; then pass it on, or (not ``deliver``) lose it. An act that is not awaited holds everything.
         """
         strike = _Strike(moment, act, deliver, skip)
         self._waiting.append(strike)
@@ -92,7 +101,7 @@ class Proxy:
             async with asyncio.timeout(LIMIT_SECONDS):
                 await strike.done
         except TimeoutError:
-            raise AssertionError(f"{moment} never came") from None
+            raise AssertionError(f"{moment} never came, or its act did not end") from None
 
     def _connected(self, target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._pass_on(target, reader, writer))
@@ -125,8 +134,10 @@ class Proxy:
         while (message := await _message(reader)) is not None:
             kind, _version, correlation = struct.unpack_from(">hhi", message, 4)
             asked[correlation] = (kind, message)
-            if not self._passes(kind, message, answer=False):
+            if not await self._passes(kind, message, answer=False):
                 return
+            if kind == Kind.INIT_PRODUCER_ID and self.transaction_timeout_ms is not None:
+                message = message[:-4] + self.transaction_timeout_ms.to_bytes(4, "big")
             writer.write(message)
             await writer.drain()
 
@@ -136,12 +147,12 @@ class Proxy:
         while (message := await _message(reader)) is not None:
             (correlation,) = struct.unpack_from(">i", message, 4)
             kind, request = asked.pop(correlation)
-            if not self._passes(kind, request, answer=True):
+            if not await self._passes(kind, request, answer=True):
                 return
             writer.write(message)
             await writer.drain()
 
-    def _passes(self, kind: int, request: bytes, *, answer: bool) -> bool:
+    async def _passes(self, kind: int, request: bytes, *, answer: bool) -> bool:
         """Act if somebody waits for this; False if the message is to be lost."""
         for strike in self._waiting:
             if strike.moment.is_seen_in(kind, request, answer=answer):
@@ -149,8 +160,11 @@ class Proxy:
                     strike.skip -= 1
                     continue
                 self._waiting.remove(strike)
-                strike.act()
-                strike.done.set_result(None)
+                acting = strike.act()
+                if isinstance(acting, Awaitable):
+                    await acting
+                if not strike.done.done():
+                    strike.done.set_result(None)
                 return strike.deliver
         return True
 

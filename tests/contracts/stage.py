@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from tests.brokers import Broker
@@ -34,6 +35,10 @@ class Stage(NamedTuple):
         return Worker(
             self.broker.bootstrap, self.name, config=f"inputs:\n{inputs}outputs:\n{outputs}{terms}", flags=flags
         )
+
+    def by(self, bootstrap: str) -> Stage:
+        """The same stage, for workers that reach its broker by another way."""
+        return self._replace(broker=replace(self.broker, bootstrap=bootstrap))
 
     def output(self, role: str) -> str:
         return f"{self.name}.{role}"

@@ -17,7 +17,7 @@ def broker(apache_kafka: ApacheKafka) -> Broker:
 
 @pytest.fixture
 async def proxy(apache_kafka: ApacheKafka) -> AsyncIterator[Proxy]:
-    """A way to that broker on which a test can act at a chosen moment: `Broker(proxy.bootstrap, …)`."""
+    """A way to that broker on which a test can act at a chosen moment: `stage.by(proxy.bootstrap)`."""
     (listener,) = apache_kafka.listeners
     async with Proxy({listener.advertised: listener.port}) as proxy:
         yield proxy

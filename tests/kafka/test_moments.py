@@ -1,7 +1,6 @@
 """`kill -9` at moments that are chosen on the wire: before, within and after a transaction, in a restore, in a join."""
 
 import asyncio
-import dataclasses
 import random
 from typing import NamedTuple
 
@@ -57,9 +56,7 @@ async def test_a_kill_at_every_moment(broker: Broker, proxy: Proxy) -> None:
     order += choice.sample(order, 4)
     choice.shuffle(order)
     flags = {"--instance-id": "one"}
-    worker = stage._replace(broker=dataclasses.replace(broker, bootstrap=proxy.bootstrap)).worker(
-        terms=STEADY, flags=flags
-    )
+    worker = stage.by(proxy.bootstrap).worker(terms=STEADY, flags=flags)
     with worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=SECONDS_A_KILL * len(order)))
         for death in order:
