@@ -2,7 +2,7 @@
 
 PY      := .venv/bin/python
 STAMP   := .venv/.installed
-EXTRAS  := demo,otlp,dev
+EXTRAS  := worker,demo,otlp,dev
 # The newest Python on the PATH that is 3.11 or later; `make install PYTHON=/path/to/python` chooses another.
 FITS    := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \

@@ -65,3 +65,10 @@ def test_the_image_needs_no_root_and_writes_only_to_tmp() -> None:
     assert worker["read_only"] is True
     assert worker["tmpfs"] == ["/tmp"]
     assert worker["cap_drop"] == ["ALL"]
+
+
+def test_the_image_has_what_the_worker_needs() -> None:
+    """The package alone is the client: the image asks for the extras that its command cannot do without."""
+    image = (PROJECT / "deploy/Dockerfile").read_text()
+    assert "'.[worker,otlp]'" in image
+    assert "EXTRAS  := worker,demo,otlp,dev\n" in (PROJECT / "Makefile").read_text()

@@ -9,6 +9,10 @@ import sys
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    from finalizer.cli.group import run  # noqa: PLC0415 - other code imports this package without click
+    try:
+        from finalizer.cli.group import run  # noqa: PLC0415 - other code imports this package without click
+    except ModuleNotFoundError as missing:
+        from finalizer.cli.absent import explained  # noqa: PLC0415 - hardly ever needed
 
+        sys.exit(explained(missing))
     sys.exit(run(sys.argv[1:]))

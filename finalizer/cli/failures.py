@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from finalizer.cli.absent import explained
+
 INTERRUPTED = 130
 """128 + SIGINT, as shells count."""
 
@@ -18,6 +20,8 @@ def explain(error: BaseException) -> int | None:
             return INTERRUPTED
         case SystemExit(__context__=BrokenPipeError()):
             return 0  # whoever read our output has left (`| head`); click ends so, and has let go of the pipe
+        case ModuleNotFoundError():
+            return explained(error)
         case _:
             return _explain_ours(error)
 
