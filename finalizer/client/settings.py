@@ -1,0 +1,143 @@
+"""What a client is told once, and what a span is told at its start: checked, in nanoseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, Literal, NamedTuple, TypedDict
+
+from finalizer.client.attributes import INT64_MAX, Attributes, Limits, clean, number, text
+from finalizer.client.clock import nanoseconds
+from finalizer.client.ids import SpanContext
+from finalizer.client.span import MAX_NAME, Identity, Span
+
+HEARTBEAT: Final = timedelta(seconds=10)
+THROTTLE: Final = 0.8
+"""A span beats no more often than after this part of the interval that it declared, as Temporal's clients do."""
+JITTER: Final = 0.1
+"""And up to this part of the interval later, so that spans that began together do not beat together."""
+YEAR_2000: Final = 946_684_800_000_000_000
+"""No moment is older: a smaller number is in another unit."""
+KEEP: Final = timedelta(minutes=10)
+
+Duration = timedelta | float
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
+KINDS: Final = ("internal", "server", "client", "producer", "consumer")
+OnPause = Literal["background", "partial"]
+
+
+class OperationOptions(TypedDict, total=False):
+    """What may be said of an operation at its start."""
+
+    span_type: str
+    """A word for the kind of work; the worker's rules may match on it."""
+    kind: Kind
+    attributes: dict[str, Any]
+    parent: Span | SpanContext | None
+    """The span above it: the current one, if this is not given; None for a root."""
+    traceparent: str | None
+    """The caller's W3C header, instead of `parent`; what is no header makes a root."""
+    tracestate: str | None
+    links: list[SpanContext | str]
+    timeout: Duration
+    """"I take no longer than this.\""""
+    heartbeat: Duration | None
+    """"I beat this often"; None: it does not beat."""
+    session_id: str
+    session_expires_unix_nano: int
+    on_pause: OnPause
+    """What a pause of the app does: `background` says so and waits, `partial` closes it with what it has."""
+    start: Literal["eager", "lazy"]
+    """`lazy`: a span that ends before its first heartbeat is one event, its end; killed before that, it is unknown."""
+
+
+class SpanOptions(OperationOptions, total=False):
+    """What may be said of a span at its start."""
+
+    op_id: str
+    """Your id of the operation; stands on the final."""
+
+
+class Settings(NamedTuple):
+    """What holds for all spans of a client."""
+
+    resource: Attributes
+    heartbeat: int
+    """Nanoseconds; 0: spans do not beat unless they say so."""
+    initial_delay: int | None
+    """Age at which a span beats for the first time; None: when the first heartbeat is due anyway."""
+    lazy: bool = False
+    on_pause: str = "background"
+    keep: int = nanoseconds(KEEP, name="keep")
+    """How long an operation between two attempts is kept alive."""
+    limits: Limits = Limits()
+    whole_heartbeats: bool = False
+    """Heartbeats say everything, for a road on which each record stands alone."""
+    instance_id: str = ""
+    """One heartbeat of this process stands for all its spans; empty: each beats for itself."""
+    boot_id: str = ""
+    """Which start of the instance this is."""
+    spooled: bool = False
+    """What is known of open spans is kept, for the next run to close them."""
+
+
+def settings_of(
+    service: object,
+    *,
+    resource: Mapping[str, Any] | None,
+    heartbeat: Duration | None,
+    initial_delay: Duration | None,
+    start: str,
+    on_pause: str,
+    keep: Duration,
+    limits: Limits,
+) -> Settings:
+    """Settings out of what the app gave. Raises `ValueError`, one sentence, for what cannot be."""
+    if not isinstance(service, str) or not service:
+        raise ValueError("service is the name of your program, for service.name")
+    if start not in ("eager", "lazy"):
+        raise ValueError(f"start is eager or lazy, not {start!r}")
+    if on_pause not in ("background", "partial"):
+        raise ValueError(f"on_pause is background or partial, not {on_pause!r}")
+    interval = 0 if heartbeat is None else nanoseconds(heartbeat, name="heartbeat")
+    delay = None if initial_delay is None else nanoseconds(initial_delay, name="initial_delay")
+    if delay is not None and interval and delay > interval:
+        raise ValueError("initial_delay is longer than heartbeat: such a span would pass for one that never beat")
+    cleaned, left_out = clean({"service.name": service, **(resource or {})}, limits)
+    if left_out:
+        raise ValueError("resource has a value that is no string, number, boolean, list or object")
+    return Settings(cleaned, interval, delay, start == "lazy", on_pause, nanoseconds(keep, name="keep"), limits)
+
+
+def identity_of(name: str, settings: Settings, options: SpanOptions) -> tuple[Identity, str]:
+    """What a span is, out of what the app gave, and what is wrong with that; what is wrong is left out."""
+    title = text(name, MAX_NAME) or "operation"
+    if not options:
+        return Identity(title, interval=settings.heartbeat, on_pause=settings.on_pause, lazy=settings.lazy), ""
+    wrong: list[str] = []
+
+    def duration(option: Literal["heartbeat", "timeout"], default: int) -> int:
+        given = options.get(option, default)
+        if given is default or given is None:
+            return default if given is default else 0
+        try:
+            return nanoseconds(given, name=option)
+        except ValueError as error:
+            wrong.append(str(error))
+            return default
+
+    expires = number(options.get("session_expires_unix_nano")) or 0
+    identity = Identity(
+        title,
+        "",
+        text(options.get("span_type"), MAX_NAME),
+        kind if (kind := text(options.get("kind"), MAX_NAME).lower()) in KINDS else "",
+        text(options.get("op_id"), MAX_NAME),
+        text(options.get("session_id"), MAX_NAME),
+        int(expires) if YEAR_2000 <= expires < INT64_MAX else 0,
+        duration("heartbeat", settings.heartbeat),
+        duration("timeout", 0),
+        text(options.get("on_pause"), MAX_NAME) or settings.on_pause,
+        text(options["start"], MAX_NAME) == "lazy" if "start" in options else settings.lazy,
+    )
+    return identity, "; ".join(wrong)
