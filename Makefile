@@ -9,7 +9,7 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3;
              command -v $$p >/dev/null 2>&1 && $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-kafka bench lint types kafka clean
+.PHONY: help install demo test test-kafka bench lint types kafka collector clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ types: $(STAMP) ## mypy --strict alone
 
 kafka: $(STAMP) ## Apache Kafka on loopback, in the foreground (Java 17+ and Maven)
 	@$(PY) -m tests.brokers.kafka
+
+collector: $(STAMP) ## build a stock OpenTelemetry collector, once; the tests that need one run then (Go 1.25+)
+	@$(PY) -m tests.collector.binary
 
 clean: ## remove .venv and everything made beside it
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

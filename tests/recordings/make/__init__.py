@@ -1,0 +1,1 @@
+"""How the recordings are made: programs in environments of their own, and a stock collector to Apache Kafka."""
