@@ -222,6 +222,11 @@ class FrameConsumer(driver.Consumer):
                 arrived_at = self.polled_at
         self.answers[tp] = Answer(stamp, arrived_at, position, highwater)
 
+    def silence(self) -> float:
+        """Seconds since the broker last answered for any partition that is polled; 0 where none is."""
+        heard = [answer.arrived_at for tp, answer in self.answers.items() if tp not in self.held]
+        return time.monotonic() - max(heard) if heard else 0.0
+
     def give_up_membership(self) -> None:
         """Leave the group when stopped, though the membership is static."""
         self._thread._ensure_consumer()._coordinator._group_instance_id = None

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
 
 STOP_SECONDS = 1.0
 
 
 class Producer(AIOKafkaProducer):  # type: ignore[misc]
-    """aiokafka's producer; `start` leaves nothing open when it fails, `stop` ends within seconds, broker or not."""
+    """aiokafka's producer; `start` leaves nothing open when it fails, `stop` ends within seconds, broker or not.
+
+    While no broker is there it waits. (aiokafka's own gives up, with a trace, if a connection breaks at the moment at
+    which it asks for its transaction's coordinator.)
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.client.coordinator_lookup = partial(_looked_up, self.client.coordinator_lookup)
 
     async def start(self) -> None:
         try:
@@ -40,6 +51,13 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
             await self.client.close()
         if self._txn_manager is not None and self._txn_manager._transaction_waiter is not None:
             self._txn_manager._transaction_waiter.add_done_callback(_seen)
+
+
+async def _looked_up(lookup: Callable[..., Awaitable[int]], *what: Any) -> int:
+    try:
+        return await lookup(*what)
+    except KafkaConnectionError as error:
+        raise NodeNotReadyError(str(error)) from error
 
 
 def _seen(sent: asyncio.Future[Any]) -> None:

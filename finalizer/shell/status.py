@@ -15,6 +15,8 @@ from finalizer.shell.metrics_catalogue import PauseReason
 from finalizer.shell.partition import Partition
 
 STUCK_SECONDS = 30.0
+SILENT_SECONDS = 5.0
+"""Without an answer of the broker for so long a worker is not ready: nothing can be read or written."""
 _LOOKED_AT = 64
 
 
@@ -44,12 +46,15 @@ class Status:
         return None
 
     def ready(self) -> str | None:
-        """None once all partitions of this generation are restored, else why not."""
+        """None once all partitions of this generation are restored and while the broker answers, else why not."""
         owner = self._owner
         if self.stopping is not None:
             return self.stopping
         if owner.stopped.done():
             return owner.stopped.result().sentence
+        silence = 0.0 if owner.consumer is None else owner.consumer.silence()
+        if silence > SILENT_SECONDS:
+            return f"the broker has not answered for {silence:.0f} s"
         if owner.restoring:
             return f"restoring partitions {', '.join(map(str, sorted(owner.restoring)))}"
         if owner.generation < 0 or not owner.assigned:

@@ -13,3 +13,5 @@ class Broker:
     """Idempotent and transactional producers work."""
     honours_log_append_time: bool
     """``message.timestamp.type=LogAppendTime`` stamps records, and produce answers carry the broker's time."""
+    copies: int = 1
+    """Of each topic."""

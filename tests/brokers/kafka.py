@@ -6,6 +6,7 @@ could run, and fetches what is missing.
 
 import argparse
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -117,6 +118,10 @@ class ApacheKafka:
     def resume(self) -> None:
         """Let a frozen node go on."""
         self._running().resume()
+
+    def fill_disk(self) -> None:
+        """Let no file of the node grow any more, as on a full disk: its next write fails, and Kafka ends itself."""
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (1, 1))
 
     def tail(self) -> str:
         """Return the last lines that the node wrote."""

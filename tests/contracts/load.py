@@ -19,7 +19,9 @@ STEP = 50
 
 async def load(stage: Stage, spans: int, *, seconds: float) -> None:
     """Starts and ends of all spans, spread over so many seconds, by a client that keeps trying."""
-    producer = AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap, request_timeout_ms=60_000, linger_ms=5)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=stage.broker.bootstrap, request_timeout_ms=60_000, linger_ms=5, acks="all"
+    )
     async with producer:
         steps = range(0, spans + LAG, STEP)
         for begin in steps:

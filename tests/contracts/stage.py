@@ -57,7 +57,7 @@ async def set_up(
     """Create a stage with its input topics; `config` is theirs."""
     name = f"stage-{uuid.uuid4().hex[:12]}"
     topics = tuple(f"{name}.events-{number}" for number in range(inputs))
-    await create_topics(broker.bootstrap, *topics, partitions=partitions, config=config)
+    await create_topics(broker.bootstrap, *topics, partitions=partitions, config=config, copies=broker.copies)
     return Stage(broker, name, topics)
 
 

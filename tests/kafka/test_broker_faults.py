@@ -12,7 +12,7 @@ from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, load
 from tests.contracts.stage import set_up
 from tests.traffic import event, send
-from tests.waiting import until_true
+from tests.waiting import until, until_true
 from tests.worker import Worker
 
 SPANS = 3000
@@ -32,16 +32,17 @@ def broker(kafka: ApacheKafka) -> Broker:
 
 
 async def test_a_restart_under_load(kafka: ApacheKafka, broker: Broker) -> None:
-    """The node is killed under load and comes back: the same worker goes on, nothing missing or twice."""
+    """The node is killed under load and comes back: the worker waits, is not ready, and goes on; each span once."""
     stage = await set_up(broker)
     with stage.worker(terms=STEADY).start() as worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=8))
         await worker.reaches(500, "evidence_total")
         kafka.kill()
-        await blind(worker)
+        await not_ready(worker)
         await asyncio.to_thread(kafka.start)
         await sending
         found = await finals_of(stage, SPANS)
+        assert worker.readiness()["ready"]
         assert worker.exit_code is None
         assert "Traceback" not in worker.log
     completed_once(found, SPANS, broker=broker)
@@ -56,12 +57,30 @@ async def test_a_restart_under_beating_spans(kafka: ApacheKafka, broker: Broker)
         )
         await worker.reaches(40, "evidence_total")
         kafka.kill()
-        await asyncio.sleep(4)  # the outage itself, longer than what a beating span is given
+        await not_ready(worker, "the broker has not answered")  # for longer than what a beating span is given
         await asyncio.to_thread(kafka.start)
         await send(broker.bootstrap, stage.topic, [event("heartbeat", n) for n in range(20)])
         await send(broker.bootstrap, stage.topic, [event("end", n) for n in range(20)])
         found = await finals_of(stage, 20)
     completed_once(found, 20, broker=broker)
+
+
+async def test_a_full_disk(kafka: ApacheKafka, broker: Broker) -> None:
+    """The node ends because its disk is full, under load: the worker waits until there is room; each span once."""
+    stage = await set_up(broker)
+    with stage.worker(terms=STEADY).start() as worker:
+        sending = asyncio.ensure_future(load(stage, SPANS, seconds=6))
+        await worker.reaches(500, "evidence_total")
+        kafka.fill_disk()
+        await asyncio.to_thread(until, lambda: not kafka.alive, limit_seconds=20)
+        await not_ready(worker)
+        kafka.kill()
+        await asyncio.to_thread(kafka.start)
+        await sending
+        found = await finals_of(stage, SPANS)
+        assert worker.exit_code is None
+        assert "Traceback" not in worker.log
+    completed_once(found, SPANS, broker=broker)
 
 
 async def test_a_frozen_broker(kafka: ApacheKafka, broker: Broker) -> None:
@@ -101,11 +120,11 @@ async def test_sigterm_without_a_broker(kafka: ApacheKafka, broker: Broker, faul
     completed_once(found, SPANS, broker=broker)
 
 
-async def blind(worker: Worker) -> None:
-    """Wait until every partition says that it cannot hear."""
+async def not_ready(worker: Worker, why: str = "") -> None:
+    """Wait until the worker says that it is not ready, and (in these words) why."""
 
     async def is_so() -> bool:
         told = await asyncio.to_thread(worker.readiness)
-        return all("blind" in one["state"] for one in told["partitions"])
+        return not told["ready"] and why in told["reason"]
 
     await until_true(is_so, limit_seconds=20)

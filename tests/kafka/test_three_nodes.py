@@ -1,0 +1,82 @@
+"""Three nodes, three copies, two in sync: a node may die, and the worker goes on by itself."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import pytest
+from aiokafka import TopicPartition
+
+from tests.brokers import Broker
+from tests.brokers.cluster import KafkaCluster
+from tests.brokers.kafka import ApacheKafka
+from tests.brokers.proxy import Kind, Moment, Proxy
+from tests.contracts.crashes import STEADY
+from tests.contracts.load import completed_once, finals_of, load
+from tests.contracts.stage import set_up
+from tests.traffic import admin
+
+SEED = 20_260_713
+SPANS = 4000
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KafkaCluster]:
+    """Three nodes of this module's own. Each test leaves them running."""
+    with KafkaCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def broker(cluster: KafkaCluster) -> Broker:
+    """The three as the contracts know them."""
+    return Broker(cluster.bootstrap, has_transactions=True, honours_log_append_time=True, copies=3)
+
+
+async def leader(cluster: KafkaCluster, topic: str) -> ApacheKafka:
+    """The node that leads the first partition of a topic."""
+    async with admin(cluster.bootstrap) as client:
+        client._client.cluster.update_metadata(await client._get_cluster_metadata())
+        number = client._client.cluster.leader_for_partition(TopicPartition(topic, 0))
+    (found,) = [node for node in cluster.nodes if node.node.number == number]
+    return found
+
+
+async def test_a_leader_that_is_killed_under_load(cluster: KafkaCluster, broker: Broker) -> None:
+    """The node that leads an input is killed: the worker goes on with the other two, before it is back, and each span
+    has one final."""
+    stage = await set_up(broker)
+    with stage.worker(terms=STEADY).start() as worker:
+        sending = asyncio.ensure_future(load(stage, SPANS, seconds=10))
+        await worker.reaches(1000, "evidence_total")
+        node = await leader(cluster, stage.topic)
+        node.kill()
+        await sending
+        found = await finals_of(stage, SPANS)
+        await asyncio.to_thread(node.start)
+        assert worker.exit_code is None
+        assert "Traceback" not in worker.log, worker.log
+    completed_once(found, SPANS, broker=broker)
+
+
+async def test_a_kill_between_the_two_sends(cluster: KafkaCluster, broker: Broker) -> None:
+    """Finals and state lie on different nodes: killed when one of them has its part and the other has not, a worker
+    leaves nothing of the group, and the next one writes it once."""
+    stage, choice = await set_up(broker), random.Random(SEED)
+    finals, state = stage.output("finalized"), stage.changelog
+    moments = [
+        Moment(Kind.PRODUCE, about=finals, without=state, answer=True),
+        Moment(Kind.PRODUCE, about=state, without=finals, answer=True),
+        Moment(Kind.PRODUCE, about=state, without=finals),
+        Moment(Kind.PRODUCE, about=finals, without=state),
+    ]
+    async with Proxy(cluster.doors) as proxy:
+        with stage.by(proxy.bootstrap).worker(terms=STEADY, flags={"--instance-id": "one"}) as worker:
+            sending = asyncio.ensure_future(load(stage, SPANS, seconds=8))
+            for moment in moments:
+                await asyncio.to_thread(worker.start)
+                await proxy.strike(moment, worker.kill, skip=choice.randint(0, 3))
+            await asyncio.to_thread(worker.start)
+            await sending
+            found = await finals_of(stage, SPANS)
+    completed_once(found, SPANS, broker=broker)
