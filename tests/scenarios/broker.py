@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
@@ -62,6 +62,8 @@ class Broker:
         self.inputs = {one.topic: one for one in inputs}
         self.outputs: dict[str, list[Written]] = defaultdict(list)
         self.changelog: list[Change] = []
+        self.appended: Counter[str] = Counter()
+        """Topic -> offsets given away; those of aborted transactions are never given again."""
 
     def compacted(self) -> list[Change]:
         """The changelog as compaction leaves it: the last value of each key, in the order of the log."""
@@ -74,7 +76,10 @@ class Broker:
 
 
 class _Done:
-    """What an append answers, at once."""
+    """What an append answers, at once: the offset of the batch's first record."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
 
     timestamp = 0
     timestamp_type = 0
@@ -129,7 +134,9 @@ class Producer:
             self._append(topic, batch)
         else:
             self._open.append((topic, batch))
-        return _Done()
+        offset = self._broker.appended[topic]
+        self._broker.appended[topic] += len(batch.records)
+        return _Done(offset)
 
     def _append(self, topic: str, batch: _Batch) -> None:
         if topic == CHANGELOG:
