@@ -117,15 +117,16 @@ class Writer:
         return None
 
     def _look_at_places(self, metadata: list[Any]) -> None:
-        """The log only grows: a batch that lies before an earlier one lies in another topic of the same name."""
+        """The log only grows: a batch that lies before an earlier one lies in another topic of the same name. (Of a
+        batch that was sent again it may not be told where it lies: -1.)"""
         for one in metadata:
-            if one.offset < self._written:
+            if 0 <= one.offset < self._written:
                 raise Stop(
                     Exit.SAFETY,
                     f"the changelog {self._topic} (partition {self._partition}) was re-created while it was written: "
                     "the state is lost; restore the topic, or begin anew with another --app-id",
                 )
-            self._written = one.offset
+            self._written = max(self._written, one.offset)
 
     async def _send_outputs(self, outputs: list[Output]) -> list[asyncio.Future[Any]]:
         futures: list[asyncio.Future[Any]] = []
