@@ -10,6 +10,8 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from finalizer.changelog import Restored
 from finalizer.codecs.errors import Reason, Unusable
 from finalizer.codecs.state import Watermark
@@ -18,12 +20,15 @@ from finalizer.core.due import wake_at
 from finalizer.core.lifecycle import armed, weight
 from finalizer.core.model import Moment, Phase, SpanKey, State
 from finalizer.core.remembered import Remembered
+from finalizer.core.safety import Releases
 from finalizer.core.spans import Spans
 from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
 from finalizer.policy.schema import Policy
 
 WAKE_LIMIT = 1000
 """Spans looked at in one wake-up: some 20 ms."""
+EVICT_LIMIT = 1000
+"""Spans closed at once where memory is full."""
 FORGET_LIMIT = 10_000
 """Remembered spans forgotten in one tick: some 5 ms, and more a second than can finish."""
 
@@ -49,7 +54,7 @@ class Decided(NamedTuple):
 class Course:
     """From a watermark on: `fill` the state that belongs to it, say when the partition was `assigned`, then go on.
 
-    `most_bytes` bounds what is remembered of closed spans.
+    `most_bytes` bounds what is remembered of closed spans, `releases` are those of all partitions of a worker.
     """
 
     def __init__(
@@ -61,10 +66,19 @@ class Course:
         encoding: Encoding,
         most_bytes: int,
         put_aside: PutAside,
+        releases: Releases | None = None,
     ) -> None:
         remember = policy.remember
         self.spans = Spans(Remembered(remember.presumed, remember.finished, most_bytes))
-        self.road = Road(policy, self.spans, decoders=decoders, encoding=encoding)
+        self.road = Road(
+            policy,
+            self.spans,
+            decoders=decoders,
+            encoding=encoding,
+            partitions=watermark.partitions,
+            releases=releases,
+        )
+        self.watch = self.road.watch
         self.clock = PartitionClock(
             watermark.offsets, settle=policy.safety.settle, clock=watermark.clock, taken_off=watermark.taken_off
         )
@@ -72,6 +86,7 @@ class Course:
         """Input topic -> offset of the last record that the state in memory has taken in."""
         self.reading: Reading | None = None
         self._base = watermark
+        self._told: tuple[object, ...] = ()
         self._put_aside = put_aside
         self._expected: dict[str, int | None] = dict.fromkeys(self.decided)
 
@@ -79,16 +94,24 @@ class Course:
         """Take over a restored state, and find out again what is never stored: when to look at which span."""
         spans, road, base = self.spans, self.road, self._base
         now = Moment(base.clock, base.clock - base.taken_off, base.horizon)
+        lately = base.clock - self.watch.breaker.window
+        closed_at: list[int] = []
         spans.states = restored.states
         spans.memory.horizon = base.horizon
         for key, state in restored.states.items():
             if state.phase is Phase.OPEN:
                 spans.open += 1
+                spans.bytes += weight(state)
                 at = wake_at(state, road.named(state), now)
                 spans.states[key] = armed(state, at)
                 spans.windows.insert(key, at)
             elif state.closed is not None:
                 spans.memory.keep(key, state.closed.detected_at, weight(state))
+                if state.closed.detected_at > lately and state.phase is Phase.PRESUMED:
+                    closed_at.append(state.closed.detected_at)
+        self.watch.outages.pauses = base.pauses
+        self.watch.breaker.restore(base.tripped, closed_at)
+        self._told = (base.pauses, base.tripped)
         for (window, _), data in restored.blocks.items():
             spans.memory.load_block(window, data)
 
@@ -127,6 +150,12 @@ class Course:
         self._expected[topic] = max(end, expected or 0)
         return True
 
+    def lost(self) -> None:
+        """Records were deleted before they were read: the finals of what is open now are marked from now on."""
+        clock = 0 if self.reading is None else self.reading.clock
+        gap = max(_latest_opened(self.spans.states), clock, self._base.gap)
+        self._base = msgspec.structs.replace(self._base, gap=gap)
+
     def hear(self, topic: str, records: Sequence[Record], *, end: int, stamped: bool, now: int) -> Decided:
         """Decide a frame, up to position `end`. `stamped`: its timestamps are the broker's (`LogAppendTime`).
 
@@ -149,18 +178,33 @@ class Course:
     def tick(self, now: int) -> Decided | None:
         """What the time alone brings about, a bounded piece of it; None: nothing."""
         self.reading = reading = self.clock.advance(now)
-        decision = self.road.forget(self._moment(reading), limit=FORGET_LIMIT)
+        moment = self._moment(reading)
+        self.watch.attend(moment)
+        decision = self.road.forget(moment, limit=FORGET_LIMIT)
         if decision:
             return Decided(decision, self.watermark())
-        if reading.may_close:
-            decision = self.road.wake(self._moment(reading), limit=WAKE_LIMIT)
+        if self.crowded:
+            decision = self.road.evict(moment, limit=EVICT_LIMIT)
             if decision:
                 return Decided(decision, None)
+        if reading.may_close:
+            decision = self.road.wake(moment, limit=WAKE_LIMIT)
+            if decision:
+                return Decided(decision, None)
+        if self._told != (self.watch.outages.pauses, self.watch.breaker.tripped):
+            return Decided(Decision(), self.watermark())
         return None
+
+    @property
+    def crowded(self) -> bool:
+        """True if more is open than there may be: nothing is to be heard before a tick has made room."""
+        return self.watch.crowd.over
 
     def watermark(self) -> Watermark:
         """What the state in memory is complete up to."""
         base, reading = self._base, self.reading
+        pauses, tripped = self.watch.outages.pauses, self.watch.breaker.tripped
+        self._told = (pauses, tripped)
         return Watermark(
             offsets=dict(self.decided),
             delivery=base.delivery,
@@ -169,10 +213,15 @@ class Course:
             taken_off=self.clock.taken_off,
             horizon=self.spans.memory.horizon,
             policy=self.road.policy.fingerprint,
+            gap=base.gap,
+            tripped=tripped,
+            pauses=pauses,
         )
 
     def _moment(self, reading: Reading) -> Moment:
-        return Moment(reading.clock, reading.patience, self.spans.memory.horizon)
+        return Moment(
+            reading.clock, reading.patience, self.spans.memory.horizon, self._base.gap, stops=self.clock.stops
+        )
 
     def _decide(self, records: Sequence[Record], moment: Moment, floor: int, ceiling: int) -> Decision:
         """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""
@@ -198,6 +247,30 @@ def _word_before(moment: int | None, records: Sequence[Record]) -> int | None:
     if moment is None:
         return None
     return max((t for r in records if (t := r.timestamp * 1_000_000) <= moment), default=None)
+
+
+def past_gaps(
+    watermark: Watermark, first: Mapping[str, int], states: Mapping[SpanKey, State]
+) -> tuple[Watermark, dict[str, int]]:
+    """The watermark moved past records that were deleted before they were read, and how many those were, by topic.
+
+    `first`: where each input's log begins now. The finals of spans that were open across a gap, and of those heard
+    first before the last of these was, are marked from now on.
+    """
+    offsets, gaps = dict(watermark.offsets), dict[str, int]()
+    for topic, offset in watermark.offsets.items():
+        if offset + 1 < first[topic]:
+            gaps[topic] = first[topic] - offset - 1
+            offsets[topic] = first[topic] - 1
+    if not gaps:
+        return watermark, gaps
+    gap = max(_latest_opened(states), watermark.clock, watermark.gap)
+    return msgspec.structs.replace(watermark, offsets=offsets, gap=gap), gaps
+
+
+def _latest_opened(states: Mapping[SpanKey, State]) -> int:
+    """When (heard time) the youngest open span was heard first; 0 if none is open."""
+    return max((state.first.heard_at for state in states.values() if state.phase is Phase.OPEN), default=0)
 
 
 def first_watermark(policy: Policy, offsets: Mapping[str, int], *, delivery: str, partitions: int) -> Watermark:

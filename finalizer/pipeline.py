@@ -21,11 +21,14 @@ from finalizer.codecs.headers import final_headers
 from finalizer.core import lifecycle
 from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import DeadLetter, Effects, Emit, Late
-from finalizer.core.lifecycle import hear
+from finalizer.core.lifecycle import hear, weight
 from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey, State
 from finalizer.core.remembered import Entry, fits, remembered_state
+from finalizer.core.safety import Releases
 from finalizer.core.spans import Spans
 from finalizer.core.terms import Terms
+from finalizer.core.watch import Closing
+from finalizer.guarding import watch_of
 from finalizer.policy.schema import Include, Policy
 
 Header = tuple[str, bytes]
@@ -127,9 +130,18 @@ class Decision:
 
 
 class Road:
-    """The road of one partition."""
+    """The road of one partition, of so many `partitions`; `releases` are those of its worker."""
 
-    def __init__(self, policy: Policy, spans: Spans, *, decoders: Mapping[str, Decode], encoding: Encoding) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        spans: Spans,
+        *,
+        decoders: Mapping[str, Decode],
+        encoding: Encoding,
+        partitions: int = 1,
+        releases: Releases | None = None,
+    ) -> None:
         self.policy = policy
         self.spans = spans
         self._decoders = decoders
@@ -139,6 +151,7 @@ class Road:
         self._terms_named = policy.named
         self._encode, self._content_type, self._letter_bytes, self._rejected_bytes = encoding
         self._all_finals = policy.outputs.finalized.include is Include.ALL
+        self.watch = watch_of(policy, spans, terms_of=self.named, partitions=partitions, releases=releases)
 
     def hear(self, records: Sequence[Record], now: Moment, *, floor: int = 0, ceiling: int = 2**63 - 1) -> Decision:
         """Decide a frame of records of one topic. `floor` and `ceiling` (ns) bound the time each was heard at."""
@@ -201,21 +214,20 @@ class Road:
 
     def wake(self, now: Moment, *, limit: int) -> Decision:
         """Look at no more than `limit` spans whose deadline window is over."""
-        decision, spans = Decision(), self.spans
-        touched: dict[SpanKey, State | None] = {}
-        for key in spans.windows.take(now.clock, limit):
-            state = spans.states.get(key)
-            if state is None or state.phase is not _OPEN or state.wake_at > now.clock:
-                continue
-            after, effects = lifecycle.wake(key, state, self.named(state), now)
-            spans.states[key] = after
-            if after.phase is _OPEN:
-                spans.windows.insert(key, after.wake_at)
-            else:
-                touched.setdefault(key, state)
-                if after.closed is not None:
-                    decision.deadlines.append(after.closed.deadline_at)
-                self._carry_out(effects, None, decision)
+        closings = self.watch.due(now, limit=limit)
+        decision = self._closed(closings, now)
+        decision.deadlines += [one.after.closed.deadline_at for one in closings if one.after.closed is not None]
+        return decision
+
+    def evict(self, now: Moment, *, limit: int) -> Decision:
+        """Close those silent for longest where more is open than memory has room for: no more than `limit` a time."""
+        return self._closed(self.watch.crowded(now, limit=limit), now)
+
+    def _closed(self, closings: Sequence[Closing], now: Moment) -> Decision:
+        decision, touched = Decision(), dict[SpanKey, State | None]()
+        for key, before, _, effects in closings:
+            touched[key] = before
+            self._carry_out(effects, None, decision)
         self._settle(decision, touched, now)
         return decision
 
@@ -305,18 +317,27 @@ class Road:
         spans = self.spans
         states, memory, changes = spans.states, spans.memory, decision.changes
         ended: list[tuple[SpanKey, End]] = []
-        opened = 0
+        opened = size = 0
         for key, before in touched.items():
             after = states.get(key)
             if after is before:
                 continue
             was_open = before is not None and before.phase is _OPEN
-            opened -= was_open
-            if before is not None and not was_open:
-                memory.release(key)
+            if before is not None:
+                if not was_open:
+                    memory.release(key)
+                elif after is not None and after.phase is _OPEN and after.layers is before.layers:
+                    changes[key] = (before, after)  # it merely beat
+                    continue
+                else:
+                    opened -= 1
+                    size -= weight(before)
             if after is not None:
                 if after.phase is _OPEN:
                     opened += 1
+                    size += weight(after)
+                    if not was_open:
+                        spans.opened.append(key)
                 elif _plain(after):
                     assert after.end is not None
                     ended.append((key, after.end))
@@ -324,9 +345,10 @@ class Road:
                     after = None
                 else:
                     states[key] = states.pop(key)  # what is open stays in front, the oldest first
-                    memory.keep(key, now.clock, lifecycle.weight(after))
+                    memory.keep(key, now.clock, weight(after))
             if before is not None or after is not None:
                 changes[key] = (before, after)
+        spans.bytes += size
         spans.open += opened
         if ended:
             window, entries = memory.finish_all(ended, now.clock)

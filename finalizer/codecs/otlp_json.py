@@ -58,8 +58,9 @@ def short_request(final: model.Final) -> bytes | None:
         opening = _kept_opening(bytes(told.resource))
     except msgspec.ValidationError:
         return None
+    unknown, gap = closed.history_unknown, closed.evidence_gap
     stated = _block(
-        (_COMPLETED, closed.reason, closed.revision, final.rule, final.policy, closed.history_unknown, span_type)
+        (_COMPLETED, closed.reason, closed.revision, final.rule, final.policy, unknown, False, gap, span_type)
     )
     attributes, rendered = told.attributes, []
     if attributes:

@@ -17,6 +17,7 @@ import msgspec
 
 from finalizer.codecs.body import body_of
 from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, End, Layer, Phase, SpanKey, State, Told
+from finalizer.core.safety import Pause
 
 VERSION = 1
 WATERMARK_KEY = b"w"
@@ -72,6 +73,12 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
     taken_off: int
     horizon: int
     policy: str
+    gap: int = 0
+    """Heard time up to which records may have been lost unread; 0: none were."""
+    tripped: int = 0
+    """Partition clock at which the mass-close breaker tripped; 0: it has not."""
+    pauses: tuple[Pause, ...] = ()
+    """Suspected outages, those among them that are over and still count."""
 
 
 class Whole(NamedTuple):

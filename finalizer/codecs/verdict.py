@@ -20,8 +20,9 @@ _NO_START: Final = Facts(
     0, "unknown", MISSING_START, StatusCode.UNSET, incomplete=True, end_time="none", meaning="nobody told its start"
 )
 
-Sentence = tuple[Cause | None, str, int, str, str, bool, str | None]
-"""Cause, reason, revision, rule, policy, history unknown, span type: few differ among very many finals."""
+Sentence = tuple[Cause | None, str, int, str, str, bool, bool, bool, str | None]
+"""Cause, reason, revision, rule, policy, history unknown, outage suspected, evidence gap, span type: few differ among
+very many finals."""
 
 
 def facts_of(cause: Cause | None) -> Facts:
@@ -44,13 +45,15 @@ def sentence(final: model.Final, description: Description) -> Sentence:
         final.rule,
         final.policy,
         closed.history_unknown,
+        closed.outage_suspected,
+        closed.evidence_gap,
         description.span_type,
     )
 
 
 def stated(sentence: Sentence) -> Attributes:
     """Why and how the span was closed: on every final."""
-    cause, reason, revision, rule, policy, history_unknown, span_type = sentence
+    cause, reason, revision, rule, policy, history_unknown, outage_suspected, evidence_gap, span_type = sentence
     facts = facts_of(cause)
     attributes: Attributes = {
         PREFIX + "cause": cause_word(cause),
@@ -64,6 +67,10 @@ def stated(sentence: Sentence) -> Attributes:
         attributes[PREFIX + "reason"] = reason
     if history_unknown:
         attributes[PREFIX + "history"] = "unknown"
+    if outage_suspected:
+        attributes[PREFIX + "outage_suspected"] = True
+    if evidence_gap:
+        attributes[PREFIX + "evidence_gap"] = True
     if span_type:
         attributes[PREFIX + "span_type"] = span_type
     if cause is not None and not facts.reported:
@@ -74,10 +81,9 @@ def stated(sentence: Sentence) -> Attributes:
 
 def observed(closed: model.Closed) -> Attributes:
     """The evidence for an end that nobody told us."""
-    attributes: Attributes = {
-        PREFIX + "last_seen_unix_nano": closed.last_seen,
-        PREFIX + "deadline_unix_nano": closed.deadline_at,
-    }
+    attributes: Attributes = {PREFIX + "last_seen_unix_nano": closed.last_seen}
+    if closed.deadline_at:
+        attributes[PREFIX + "deadline_unix_nano"] = closed.deadline_at
     if closed.seq >= 0:
         attributes[PREFIX + "last_seq"] = closed.seq
     if closed.progress is not None:

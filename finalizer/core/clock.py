@@ -15,11 +15,14 @@ Rules
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from finalizer.core.model import Stop
 from finalizer.core.terms import BEHIND_AFTER, SECOND
 
+_STOPS = 64
 _OPEN_END = 2**63 - 1
 
 
@@ -107,6 +110,7 @@ class PartitionClock:
         "_settle",
         "_to_pass",
         "_topics",
+        "stops",
         "taken_off",
     )
 
@@ -126,6 +130,8 @@ class PartitionClock:
         self._behind_after = behind_after
         self._clock = clock
         self.taken_off = taken_off
+        self.stops: deque[Stop] = deque(maxlen=_STOPS)
+        """Where patience stood still since the restore, as far back as anybody needs it."""
         self._assigned: int | None = None
         self._to_pass: int | None = None
         self._blind_until = 0
@@ -251,6 +257,7 @@ class PartitionClock:
         for since, until in sorted(deaf):
             lost = min(until, to) - max(since, at)
             if lost > 0:
+                self.stops.append(Stop(max(since, at) - self.taken_off, lost))
                 self.taken_off += lost
                 at = min(until, to)
         self._deaf = [interval for interval in self._deaf if interval[1] > to]

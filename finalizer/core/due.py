@@ -49,6 +49,23 @@ def soft_deadline(state: State, terms: Terms) -> Deadline:
     return due
 
 
+def beat_came(state: State, terms: Terms, patience: int, *, within: int) -> bool | None:
+    """Whether the beat that the span owed last has come: None if it owed none, or came longer ago than `within`.
+
+    It counts as missing half an `allowance` after it was owed, which is before a span with two `misses` is due.
+    `start_grace` puts off the death of a span that has not beaten, not the question of where its beats are.
+    """
+    told, beat = state.told, terms.heartbeat
+    if state.start_at is None or (told.lifecycle is not None and told.lifecycle[2] != _FOREGROUND):
+        return None
+    if not (state.beats or state.interval or beat.required):
+        return None
+    silence = patience - state.heard
+    if silence > (state.interval or beat.interval) + beat.allowance // 2:
+        return False
+    return True if silence <= within else None
+
+
 def hard_deadline(state: State, terms: Terms) -> Deadline:
     """The deadline on the partition clock: the backstop, and the session's end."""
     if state.start_at is None:
@@ -69,7 +86,7 @@ def passed(state: State, terms: Terms, now: Moment) -> Deadline | None:
         return None
     if hard_over >= soft_over:
         return hard
-    return Deadline(soft.at + now.clock - now.patience, soft.cause)
+    return Deadline(now.heard_time(soft.at), soft.cause)
 
 
 def wake_at(state: State, terms: Terms, now: Moment) -> int:

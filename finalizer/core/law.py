@@ -30,7 +30,7 @@ class Happened(IntEnum):
     ORPHAN_END = 3
     """An end is known, its start is not."""
     DUE = 4
-    """The timer says that a deadline may have passed."""
+    """The timer says that a deadline may have passed, or that memory is full."""
 
 
 class Act(Enum):

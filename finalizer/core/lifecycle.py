@@ -48,7 +48,7 @@ def hear(state: State | None, evidence: Evidence, terms: Terms, now: Moment) -> 
     if act is _KEEP:
         return folded, (Late(evidence.kind),)
     if act is _REVISE and state is not None:
-        return _revise(state, folded, evidence, terms)
+        return _revise(state, folded, evidence, terms, now)
     assert act is Act.ABSORB and state is not None and target is phase
     return state, effects.NONE
 
@@ -62,9 +62,22 @@ def wake(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State, 
     deadline = passed(state, terms, now)
     if deadline is None:
         return _moved(state, _OPEN, wake_at(state, terms, now)), effects.NONE
-    if (state.rule, state.policy) != (terms.rule, terms.policy):  # the policy has changed since the last evidence
-        state = msgspec.structs.replace(state, rule=terms.rule, policy=terms.policy)
-    return presume(key, state, deadline, now, phase=phase)
+    return presume(key, _under(state, terms), deadline, now, phase=phase)
+
+
+def evict(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State, Effects]:
+    """The state of an open span that must go because memory is full: closed, with no deadline that has passed."""
+    phase, act = LAW[state.phase][Happened.DUE]
+    assert act is Act.PRESUME
+    cause = None if state.start_at is None else Cause.EVICTED
+    return presume(key, _under(state, terms), Deadline(0, cause), now, phase=phase)
+
+
+def _under(state: State, terms: Terms) -> State:
+    """The state under these terms, if the policy has changed since its last evidence."""
+    if (state.rule, state.policy) == (terms.rule, terms.policy):
+        return state
+    return msgspec.structs.replace(state, rule=terms.rule, policy=terms.policy)
 
 
 def _heard_by(now: Moment, state: State) -> State:
@@ -104,6 +117,8 @@ def presume(
         None if told.progress is None else told.progress[2],
         deadline.at,
         state.last,
+        outage_suspected=now.outage_suspected,
+        evidence_gap=0 < state.first.heard_at <= now.gap,
     )
     state = _closed(state, phase, closed, state.layers)
     return state, presumed_effects(key, state)
@@ -128,7 +143,9 @@ def layers_with(state: State, evidence: Evidence) -> tuple[Layer, ...]:
 
 
 def weight(state: State) -> int:
-    """Bytes that remembering the whole state takes, roughly: what it holds, and what holding it costs."""
+    """Bytes that keeping the whole state takes, roughly: what it holds, and what holding it costs."""
+    if len(state.layers) == 1 and not state.late_layers:  # nearly all, and asked for each span that outlives a frame
+        return 600 + len(state.layers[0].body.data)
     return 600 + sum(len(layer.body.data) for layer in (*state.layers, *state.late_layers))
 
 
@@ -175,22 +192,29 @@ def _seal(state: State | None, folded: State, evidence: Evidence, now: Moment) -
     unknown = state is None and evidence.at < now.horizon
     had_letter = folded.closed is not None
     _complete(folded, "phase", _FINISHED)
-    _complete(folded, "closed", _reported(folded, folded.end, 1, history_unknown=unknown))
+    closed = _reported(folded, folded.end, 1, history_unknown=unknown, gap=now.gap)
+    _complete(folded, "closed", closed)
     _complete(folded, "wake_at", 0)
     return folded, (Emit(_final(evidence.key, folded), resolves=had_letter),)
 
 
-def _revise(state: State, folded: State, evidence: Evidence, terms: Terms) -> tuple[State, Effects]:
-    """An end after a close: the next revision if it counts, as far as the terms and our memory allow."""
+def _revise(state: State, folded: State, evidence: Evidence, terms: Terms, now: Moment) -> tuple[State, Effects]:
+    """An end after a close: the next revision if it counts, as far as the terms and our memory allow.
+
+    One that does not count leaves no trace in the state, or it would outrank a later one that does.
+    """
     end, closed = folded.end, state.closed
     assert end is not None and closed is not None
     if not _counts(state, closed, end):
-        return (folded, (Late(evidence.kind),)) if state.phase is _PRESUMED else (state, effects.NONE)
+        if state.phase is not _PRESUMED:
+            return state, effects.NONE
+        _complete(folded, "end", state.end)
+        return folded, (Late(evidence.kind),)
     presumed = closed.cause is not None and not FACTS[closed.cause].reported
     late = (Late(evidence.kind, overturned=presumed),) if closed.cause is not None else effects.NONE
     forgotten = folded.start_at is None
     layers = merge_layers(folded.layers, folded.late_layers)
-    revised = _closed(folded, _FINISHED, _reported(folded, end, closed.revision + 1), layers)
+    revised = _closed(folded, _FINISHED, _reported(folded, end, closed.revision + 1, gap=now.gap), layers)
     final = _final(evidence.key, revised)
     if closed.cause is not None and (terms.late_end is not LateEnd.REVISE or forgotten):
         kept = _closed(folded, _FINISHED, closed, layers)
@@ -209,7 +233,7 @@ def _counts(state: State, closed: Closed, end: End) -> bool:
     return end.at > closed.end_at
 
 
-def _reported(state: State, end: End, revision: int, *, history_unknown: bool = False) -> Closed:
+def _reported(state: State, end: End, revision: int, *, gap: int, history_unknown: bool = False) -> Closed:
     facts, told = FACTS[end.cause], state.told
     status = end.status
     if status is None or status.code is _UNSET_CODE:
@@ -229,6 +253,8 @@ def _reported(state: State, end: End, revision: int, *, history_unknown: bool = 
         0,
         state.last,
         history_unknown,
+        False,
+        0 < state.first.heard_at <= gap,
     )
 
 

@@ -7,7 +7,7 @@ which we could not hear. All are integer nanoseconds since the Unix epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -200,6 +200,10 @@ class Closed(msgspec.Struct, frozen=True, gc=False, array_like=True):
     last: Coordinates
     history_unknown: bool = False
     """True: the end came from before the memory horizon, so we may have forgotten an earlier final."""
+    outage_suspected: bool = False
+    """True: it was closed though its group's silence may have been an outage."""
+    evidence_gap: bool = False
+    """True: retention deleted unread records while it was open, and some of them may have been its own."""
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
@@ -250,6 +254,13 @@ class Final(msgspec.Struct, frozen=True, gc=False):
     start: Coordinates | None
 
 
+class Stop(NamedTuple):
+    """Patience stood still at `at` while the clock went on by `lost`."""
+
+    at: int
+    lost: int
+
+
 class Moment(msgspec.Struct, frozen=True, gc=False):
     """A reading of the partition's clocks, taken by whoever calls the law."""
 
@@ -257,3 +268,16 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     patience: int
     horizon: int = 0
     """Event time up to which closed spans may have been forgotten; 0: nothing was ever forgotten."""
+    gap: int = 0
+    """Heard time up to which records may have been lost unread; 0: none were."""
+    outage_suspected: bool = False
+    """The span's group is suspected to be cut off, or was until somebody overruled it."""
+    held: bool = False
+    """The patience of the span's group stands still."""
+    stops: Sequence[Stop] = ()
+    """Where patience stood still lately, in order."""
+
+    def heard_time(self, patience: int) -> int:
+        """The moment on the clock at which patience had come so far."""
+        since = sum(lost for at, lost in self.stops if at >= patience)
+        return patience + self.clock - self.patience - since

@@ -17,6 +17,10 @@ class Spans:
         self.memory = memory
         self.open = 0
         """How many of `states` are open."""
+        self.bytes = 0
+        """What the open ones weigh."""
+        self.opened: list[SpanKey] = []
+        """Keys of spans that were opened since the timer looked last."""
 
     def restore(self, touched: dict[SpanKey, State | None]) -> None:
         """Put back the states as they were before a decision that failed."""

@@ -27,7 +27,7 @@ from finalizer.policy.tree import Unreadable, parse
 __all__ = ["Policy", "PolicyError", "Problem", "load"]
 
 _FINGERPRINT_LENGTH = 12
-_SECTIONS = ("outputs", "remember", "safety", "topics")
+_SECTIONS = ("outputs", "remember", "safety", "limits", "topics")
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 

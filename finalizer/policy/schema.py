@@ -183,6 +183,24 @@ class Safety(msgspec.Struct, frozen=True, kw_only=True):
     breaker: Annotated[Breaker, Field(Section(Breaker), "Mass-close breaker.")] = Breaker()
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be open. Beyond it the spans silent for longest are closed as `evicted`."""
+
+    open_spans: Annotated[
+        int | None,
+        Field(
+            count(least=10), "Open spans in a worker with all partitions; beyond it the longest silent go.", "no limit"
+        ),
+    ] = None
+    bytes: Annotated[
+        int,
+        Field(
+            size(least=MEBIBYTE),
+            "Memory for open spans in a worker with all partitions, by our own count; beyond it the longest silent go.",
+        ),
+    ] = 2048 * MEBIBYTE
+
+
 class Topics(msgspec.Struct, frozen=True, kw_only=True):
     """How missing topics are created."""
 
@@ -208,6 +226,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     rules: Annotated[tuple[Rule, ...], Field(Items(Rule), "The first that matches a span decides.")] = ()
     remember: Annotated[Remember, Field(Section(Remember), "How long closed spans are recognised.")] = Remember()
     safety: Annotated[Safety, Field(Section(Safety), "When not to close.")] = Safety()
+    limits: Annotated[Limits, Field(Section(Limits), "How much may be open.")] = Limits()
     topics: Annotated[Topics, Field(Section(Topics), "How missing topics are created.")] = Topics()
     worker: Annotated[
         None,

@@ -195,7 +195,7 @@ class Partition:
             self._queue.put_nowait(item)
 
     def _next(self) -> Item | None:
-        item = self._tick() if time.monotonic() >= self._next_tick else None
+        item = self._tick() if time.monotonic() >= self._next_tick or self.course.crowded else None
         if item is None and self._inbox:
             item = self._hear(*self._inbox.popleft())
         return item
@@ -212,6 +212,7 @@ class Partition:
         if frame.lost:
             self.gaps[topic] = self.gaps.get(topic, 0) + frame.lost
             tell_of_gap(topic, self.number, frame.lost)
+            self.course.lost()
         if len(self._inbox) < INBOX_FRAMES and topic not in self.paused_inputs:
             self._keeper.release(self.number, topic)
         decision, watermark, count = self.course.hear(
@@ -316,7 +317,8 @@ def tell_of_gap(topic: str, partition: int, records: int) -> None:
     """Say that evidence is lost for good."""
     log.error(
         "input_gap",
-        "retention deleted records that were never read: their spans may be closed without their ends",
+        "retention deleted records that were never read: their spans may be closed without their ends, and their finals "
+        "carry span_finalizer.evidence_gap",
         topic=topic,
         partition=partition,
         records=records,

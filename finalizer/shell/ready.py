@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.state import StateCodec, Watermark
-from finalizer.course import Course, first_watermark
+from finalizer.core.safety import Releases
+from finalizer.course import Course, first_watermark, past_gaps
 from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
@@ -62,6 +62,8 @@ class Making:
         self.facts = facts
         self.metrics = metrics
         self.broker_time = broker_time
+        self.releases = Releases()
+        """What operators have released; the control topic's reader fills it."""
         self._decoders = decoders
         self._encoding = encoding
 
@@ -140,7 +142,10 @@ class Making:
             watermark = self._first_watermark(number, inputs.ends)
         else:
             self._check(number, watermark, inputs.ends)
-        watermark, gaps = _past_gaps(watermark, number, inputs.ends)
+        first = {topic: inputs.ends[TopicPartition(topic, number)][0] for topic in watermark.offsets}
+        watermark, gaps = past_gaps(watermark, first, restored.states)
+        for topic, records in gaps.items():
+            tell_of_gap(topic, number, records)
         course = Course(
             policy,
             watermark,
@@ -148,6 +153,7 @@ class Making:
             encoding=self._encoding,
             most_bytes=policy.remember.max_bytes // facts.partitions,
             put_aside=Undecided(),
+            releases=self.releases,
         )
         course.fill(restored)
         writer = Writer(
@@ -243,17 +249,3 @@ async def _all_started(producers: Iterable[Producer]) -> None:
         for one in starting:
             one.cancel()
         await asyncio.wait(starting)
-
-
-def _past_gaps(
-    watermark: Watermark, number: int, ends: Mapping[TopicPartition, tuple[int, int]]
-) -> tuple[Watermark, dict[str, int]]:
-    """The watermark moved past records that retention deleted before we read them, and how many those were."""
-    offsets, gaps = dict(watermark.offsets), dict[str, int]()
-    for topic, offset in watermark.offsets.items():
-        first = ends[TopicPartition(topic, number)][0]
-        if offset + 1 < first:
-            gaps[topic] = first - offset - 1
-            offsets[topic] = first - 1
-            tell_of_gap(topic, number, gaps[topic])
-    return (msgspec.structs.replace(watermark, offsets=offsets) if gaps else watermark), gaps

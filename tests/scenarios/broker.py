@@ -46,6 +46,8 @@ class Input:
         self.topic = topic
         self.append_time = append_time
         self.records: list[Record] = []
+        self.first = 0
+        """The first offset that retention has left."""
         self.up = True
 
     def append(self, key: bytes, value: bytes | None, *, now: int, stamp: int) -> None:

@@ -17,11 +17,15 @@ every 250 ms; the worker has settled before 0s. A step has `at` and what happens
     config:    with `restart`: the configuration from here on
     broker:    down, up; with a topic behind it (down spans.ends) for that topic alone. A broker that is down gives no
                answers. (Clients wait until it is back: nothing can be sent to it.)
+               lose: retention deletes all records, those among them that nobody has read
+    release:   {breaker: 15m}, {outage: 15m}, or {outage: 15m, group: mobile-app}: an operator's, for so long
     read:      records that one poll hands out from here on
     send:      events, appended in this order
     expect:    all that was written since the last `expect`: `nothing`, or lists of `finals`, `dead_letters`, `rejected`
 
 `every` and `until` repeat a step: {at: 0s, every: 5s, until: 1m, send: ...} at 0s, 5s, ... 1m.
+
+A span named a1..a20 is twenty spans, in an event and in what is expected.
 
 An event is a native one in short form: {start: a, heartbeat_interval_ms: 5000}. The first key is its type, with the
 name of its span (the ids are made from it). Every other field goes into the record as it is, but for these:
@@ -40,7 +44,8 @@ Expected are exactly so many records, in any order, each with exactly the fields
     status              unset, ok, error, or {error: message}
     word                its `span_finalizer.status`
     policy              1 for the story's configuration, 2 for the one of the first restart that brought another, ...
-    reason incomplete synthetic last_seq progress rule history span_type op_id    its `span_finalizer.<the same>`
+    reason incomplete synthetic last_seq progress rule history outage_suspected evidence_gap span_type op_id
+                        its `span_finalizer.<the same>`
     name span_kind parent attributes resource                what the client said; attributes without any of ours
     repeat              true: byte for byte what was written before; false if not given
 
@@ -72,18 +77,19 @@ Fields = dict[str, Any]
 
 _UNITS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "ns": 1}
 _MOMENT = re.compile(r"(-?)" + "".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
+_MANY = re.compile(r"(\D*)(\d+)\.\.\1(\d+)")
 _KINDS = ("start", "heartbeat", "lifecycle", "end")
 _PREFIX = "span_finalizer."
 _CODES = ("unset", "ok", "error")
 _ENOUGH = dict.fromkeys(("span", "cause", "kind", "reason", "end", "revision"))
 """What is shown of a record that nobody expected."""
-_STEP = {"at", "every", "until", "worker", "config", "broker", "read", "send", "expect"}
+_STEP = {"at", "every", "until", "worker", "config", "broker", "release", "read", "send", "expect"}
 _STORY = {"story", "config", "delivery", "topics", "steps"}
 # fmt: off
 _SPAN = {
     "span", "cause", "revision", "start", "end", "last_seen", "deadline", "status", "word", "policy", "reason",
-    "incomplete", "synthetic", "last_seq", "progress", "rule", "history", "span_type", "op_id", "name", "span_kind",
-    "parent", "attributes", "resource",
+    "incomplete", "synthetic", "last_seq", "progress", "rule", "history", "outage_suspected", "evidence_gap",
+    "span_type", "op_id", "name", "span_kind", "parent", "attributes", "resource",
 }
 _LETTER = {"kind", "detected", "service", "version", "span_name", "device_model", "network", "endpoint", "os"}
 # fmt: on
@@ -151,7 +157,8 @@ class Story:
             self._worker(step)
             self._broker(step)
             for event in step.get("send", ()):
-                self._send(at, event)
+                for one in _each(event, next(iter(event))):
+                    self._send(at, one)
             if "expect" in step:
                 self._expect(step["expect"], f"at {told(at)}")
                 self.world.check()
@@ -198,7 +205,16 @@ class Story:
         if "broker" in step:
             what, _, topic = step["broker"].partition(" ")
             for one in [inputs[topic]] if topic else inputs.values():
-                one.up = {"up": True, "down": False}[what]
+                if what == "lose":
+                    one.first = len(one.records)
+                else:
+                    one.up = {"up": True, "down": False}[what]
+        if "release" in step:
+            release, until = dict(step["release"]), self.world.now - EPOCH
+            if "breaker" in release:
+                self.world.releases.breaker(moment(release["breaker"]) + until)
+            if "outage" in release:
+                self.world.releases.outage(release.get("group"), moment(release["outage"]) + until)
         if "read" in step and self.world.worker is not None:
             self.world.worker.most_records = step["read"]
 
@@ -243,6 +259,7 @@ class Story:
             actual = [self._read(kind, place) for place in range(seen, len(self._written(kind)))]
             self._seen[kind] += len(actual)
             want = [{"span": one} if isinstance(one, str) else dict(one) for one in wanted.get(kind, ())]
+            want = [single for one in want for single in _each(one, "span")]
             for one in want:
                 _only(one, _EXPECTED[kind])
             if kind == "finals":
@@ -305,6 +322,14 @@ class Story:
             if name.endswith("_unix_nano")
         }
         return {**letter, **self._span(letter["span"]), **moments, "resource": _attributes(letter["resource"])}
+
+
+def _each(one: Fields, name: str) -> list[Fields]:
+    """One for each span that is meant: itself, or as many as its span's name says."""
+    many = _MANY.fullmatch(str(one.get(name, "")))
+    if many is None:
+        return [one]
+    return [one | {name: f"{many[1]}{number}"} for number in range(int(many[2]), int(many[3]) + 1)]
 
 
 def _only(given: Mapping[str, Any], known: set[str]) -> None:

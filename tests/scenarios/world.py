@@ -21,8 +21,9 @@ from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
 from finalizer.core.lifecycle import armed
 from finalizer.core.model import Phase, SpanKey, State
+from finalizer.core.safety import Releases
 from finalizer.core.terms import SECOND
-from finalizer.course import Course, first_watermark
+from finalizer.course import Course, first_watermark, past_gaps
 from finalizer.pipeline import Decision, Encoding, Topic
 from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy
@@ -62,7 +63,7 @@ def restored(policy: Policy, changes: Iterable[Change]) -> Restored:
 class Worker:
     """One partition of a worker, from its restore on. Times are the broker's wall, in ns."""
 
-    def __init__(self, policy: Policy, broker: Broker, now: int, *, transactional: bool) -> None:
+    def __init__(self, policy: Policy, broker: Broker, now: int, *, transactional: bool, releases: Releases) -> None:
         self.policy, self.broker, self.producer = policy, broker, Producer(broker)
         self.frozen = False
         self.most_records = 2000
@@ -75,6 +76,7 @@ class Worker:
             delivery="exactly_once" if transactional else "effectively_once",
             partitions=1,
         )
+        watermark, _ = past_gaps(watermark, {t: one.first for t, one in broker.inputs.items()}, found.states)
         self.course = Course(
             policy,
             watermark,
@@ -82,6 +84,7 @@ class Worker:
             encoding=Encoding(encode_json, JSON),
             most_bytes=policy.remember.max_bytes,
             put_aside=_bug,
+            releases=releases,
         )
         self.course.fill(found)
         self.clock, self.spans = self.course.clock, self.course.spans
@@ -170,6 +173,7 @@ class World:
         self.broker = Broker(inputs)
         self.policy = policy
         self.transactional = transactional
+        self.releases = Releases()
         self._next_answer = self.now = EPOCH - policy.safety.settle - SECOND
         self.worker: Worker | None = None
         self.start()
@@ -178,7 +182,7 @@ class World:
     def start(self) -> None:
         """Start a worker, which restores what the last one left."""
         assert self.worker is None, "the worker is running"
-        self.worker = Worker(self.policy, self.broker, self.now, transactional=self.transactional)
+        self.worker = self._worker()
 
     def crash(self) -> None:
         """Kill the worker: what it had in memory is gone."""
@@ -217,5 +221,13 @@ class World:
         assert derived(full.states) == derived(spans.states), "memory and changelog differ"
         assert not full.unsent
         assert spans.open == sum(state.phase is Phase.OPEN for state in full.states.values())
-        again = Worker(self.policy, self.broker, self.now, transactional=self.transactional)
+        assert (spans.bytes == 0) is (spans.open == 0)
+        again = self._worker().course
         assert again.spans.memory.bytes == spans.memory.bytes, "what is remembered comes back"
+        assert (again.spans.open, again.spans.bytes) == (spans.open, spans.bytes), "what is open comes back"
+        watch = self.worker.course.watch
+        assert again.watch.outages.pauses == watch.outages.pauses, "a suspicion outlives a restart"
+        assert again.watch.breaker.tripped == watch.breaker.tripped, "and so does a tripped breaker"
+
+    def _worker(self) -> Worker:
+        return Worker(self.policy, self.broker, self.now, transactional=self.transactional, releases=self.releases)

@@ -1,0 +1,135 @@
+"""The timer of one partition: looks at who is due, and closes whom nobody heard, as far as its safeties let it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from finalizer.core.crowd import Crowd
+from finalizer.core.due import hard_deadline
+from finalizer.core.effects import Effects
+from finalizer.core.lifecycle import armed, evict, wake
+from finalizer.core.model import Moment, Phase, SpanKey, State
+from finalizer.core.safety import Breaker, GroupOf, News, Outages, TermsOf
+from finalizer.core.spans import Spans
+
+_OPEN = Phase.OPEN
+_FREED_AT_ONCE = 5000
+"""Spans that are to be looked at again after a pause, of which so many are noted in one call: some 10 ms."""
+
+
+class Closing(NamedTuple):
+    """A span that was closed, and what follows from it."""
+
+    key: SpanKey
+    before: State
+    after: State
+    effects: Effects
+
+
+class Watch:
+    """Owned by one partition. `terms_of` and `group_of` tell what applies to a state, and whose outage would be its."""
+
+    def __init__(
+        self, spans: Spans, *, outages: Outages, breaker: Breaker, crowd: Crowd, terms_of: TermsOf, group_of: GroupOf
+    ) -> None:
+        self._spans = spans
+        self.outages = outages
+        self.breaker = breaker
+        self.crowd = crowd
+        self._terms_of = terms_of
+        self._group_of = group_of
+        self._held: list[SpanKey] = []
+        self._freed: list[SpanKey] = []
+
+    def attend(self, now: Moment) -> None:
+        """Follow what was opened, and what an operator released: to be called at least as often as `due`."""
+        spans, outages = self._spans, self.outages
+        if spans.opened:
+            outages.sample.take_in(spans.opened, spans.states)
+            spans.opened.clear()
+        self.breaker.room(spans.open, now.clock)
+        going = self._freed[-_FREED_AT_ONCE:]
+        del self._freed[-_FREED_AT_ONCE:]
+        for key in going:
+            state = spans.states.get(key)
+            if state is not None and state.phase is _OPEN:
+                spans.states[key] = armed(state, now.clock)
+                spans.windows.insert(key, now.clock)
+
+    @property
+    def news(self) -> list[News]:
+        """What there is to tell since somebody asked last."""
+        told = [*self.outages.news, *self.breaker.news]
+        self.outages.news.clear()
+        self.breaker.news.clear()
+        return told
+
+    def due(self, now: Moment, *, limit: int) -> list[Closing]:
+        """Look at no more than `limit` spans whose deadline window is over. What is closed is not open any more."""
+        spans, breaker, outages = self._spans, self.breaker, self.outages
+        if breaker.tripped:
+            return []
+        if outages.held and outages.must_look(now.clock):
+            self._look(now)
+        room = breaker.room(spans.open, now.clock)
+        closed: list[Closing] = []
+        tripped = False
+        keys = iter(spans.windows.take(now.clock, limit))
+        for key in keys:
+            state = spans.states.get(key)
+            if state is None or state.phase is not _OPEN or state.wake_at > now.clock:
+                continue
+            after, effects = self._woken(key, state, now)
+            if after.phase is _OPEN:
+                spans.states[key] = after
+                spans.windows.insert(key, after.wake_at)
+            elif room is not None and len(closed) >= room:
+                self._put_back((key, *keys))
+                tripped = True
+            else:
+                spans.states[key] = after
+                closed.append(Closing(key, state, after, effects))
+        breaker.count(len(closed), now.clock)
+        if tripped:
+            breaker.trip(spans.open - len(closed), now.clock)
+        return closed
+
+    def crowded(self, now: Moment, *, limit: int) -> list[Closing]:
+        """Close those silent for longest, as many as are open beyond the bound, and no more than `limit`."""
+        spans = self._spans
+        closed = []
+        for key in self.crowd.to_evict(limit):
+            state = spans.states[key]
+            spans.states[key], effects = evict(key, state, self._terms_of(state), now)
+            closed.append(Closing(key, state, spans.states[key], effects))
+        return closed
+
+    def _woken(self, key: SpanKey, state: State, now: Moment) -> tuple[State, Effects]:
+        """The span after a look at it; before it is closed, its group is looked at, too.
+
+        One whose group is held is looked at again at its hard deadline, and when the pause is over.
+        """
+        terms, moment = self._terms_of(state), self.outages.moment(key, state, now, self._group_of)
+        after, effects = wake(key, state, terms, moment)
+        if after.phase is not _OPEN and self.outages.must_look(now.clock):
+            self._look(now)
+            moment = self.outages.moment(key, state, now, self._group_of)
+            after, effects = wake(key, state, terms, moment)
+        if after.phase is _OPEN and moment.held:
+            self._held.append(key)
+            after = armed(after, hard_deadline(after, terms).at)
+        return after, effects
+
+    def _look(self, now: Moment) -> None:
+        before = set(self.outages.held)
+        self.outages.look(now, self._spans, self._terms_of, self._group_of)
+        if not before <= set(self.outages.held):
+            self._freed += self._held
+            self._held = []
+
+    def _put_back(self, keys: Iterable[SpanKey]) -> None:
+        for key in keys:
+            state = self._spans.states.get(key)
+            if state is not None and state.phase is _OPEN:
+                self._spans.windows.insert(key, state.wake_at)
