@@ -54,6 +54,16 @@ async def create_topics(
         )
 
 
+async def topics_of(bootstrap: str) -> set[str]:
+    """The names of all topics."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return set(await admin.list_topics())
+    finally:
+        await admin.close()
+
+
 async def send(
     bootstrap: str, topic: str, events: Iterable[Mapping[str, Any] | bytes], *, timestamp_ms: int | None = None
 ) -> None:

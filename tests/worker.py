@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,11 +33,18 @@ safety: {settle: 1s}
 
 
 class Worker:
-    """One worker; `config` is the text of its finalizer.yaml, a flag without a value has "". Its log goes to a file, to
+    """One worker; `config` is the text of its finalizer.yaml, a flag without a value has "". `module` stands
+    for the command, with what goes before its own arguments. Its log goes to a file, to
     be shown by a failing test."""
 
     def __init__(
-        self, bootstrap: str, app_id: str, *, config: str = QUICK_TERMS, flags: Mapping[str, str] | None = None
+        self,
+        bootstrap: str,
+        app_id: str,
+        *,
+        config: str = QUICK_TERMS,
+        flags: Mapping[str, str] | None = None,
+        module: Sequence[str] = ("finalizer",),
     ):
         self._folder = tempfile.TemporaryDirectory(prefix="span-finalizer-worker-")
         folder = Path(self._folder.name)
@@ -52,7 +59,7 @@ class Worker:
             "--session-timeout": "2",
             **(flags or {}),
         }
-        command = [sys.executable, "-m", "finalizer", "worker"]
+        command = [sys.executable, "-m", *module, "worker"]
         self._command = command + [part for option in options.items() for part in option if part]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -48,6 +48,7 @@ class PartitionView(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     open_spans: int = 0
+    open_bytes: int = 0
     oldest_open_seconds: float | None = None
     """None: no span is open."""
     due_backlog: int = 0
@@ -57,6 +58,8 @@ class PartitionView(msgspec.Struct, frozen=True, kw_only=True):
     paused_inputs: tuple[str, ...] = ()
     """Input topics that are held because too many of their records are unusable."""
     closing_paused: tuple[PauseReason, ...] = ()
+    held_groups: tuple[str, ...] = ()
+    """Groups that are suspected to be cut off, whose patience stands still."""
     remembered_spans: int = 0
     remembered_bytes: int = 0
     memory_horizon_seconds: float | None = None
@@ -176,7 +179,7 @@ class Metrics(Collector):
         partitions = tuple(self._view.partitions())
         self._count_gaps(partitions)
         samples["broker_clock_offset_seconds",] = self._view.broker_clock_offset_seconds()
-        for name in ("open_spans", "due_backlog", "remembered_spans", "remembered_bytes"):
+        for name in ("open_spans", "open_bytes", "due_backlog", "remembered_spans", "remembered_bytes"):
             samples[name,] = sum(getattr(one, name) for one in partitions)
         samples["oldest_open_seconds",] = max((one.oldest_open_seconds or 0.0 for one in partitions), default=0.0)
         horizons = [one.memory_horizon_seconds for one in partitions if one.memory_horizon_seconds is not None]

@@ -2,7 +2,8 @@
 
 The worker counts nothing that is not here, the README's table is generated from here, and the sets of label values
 are here too, so that no value can invent a time series. `may_close` is there because `closing_paused` says
-why closing waits but not where, `remembered_bytes` because it is seen to near its bound before the horizon shrinks.
+why closing waits but not where, `remembered_bytes` and `open_bytes` because they are seen to near their bounds before
+something follows from it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from enum import Enum, StrEnum
 from typing import Final, NamedTuple
 
 from finalizer.codecs.errors import Reason
-from finalizer.core.causes import Cause
+from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import LetterKind
 from finalizer.core.model import Kind
 
@@ -95,6 +96,9 @@ PARTITION: Final = Label("partition")
 KIND: Final = Label("kind", tuple(kind.name.lower() for kind in Kind if kind is not Kind.DUE))
 CAUSE: Final = Label("cause", _values(Cause))
 LETTER: Final = Label("cause", (*_values(Cause), LetterKind.MISSING_START.value))
+INFERRED: Final = Label(
+    "cause", (*_values(cause for cause, facts in FACTS.items() if not facts.reported), LetterKind.MISSING_START.value)
+)
 REASON: Final = Label("reason", _values(Reason))
 PAUSED: Final = Label("reason", _values(PauseReason))
 
@@ -117,6 +121,11 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         "Finals written, by cause and by the rule whose terms applied.",
         "A jump of `heartbeat_lost` or `timeout` under one rule: clients of that kind die, or its terms are too tight"
         " (compare `verdicts_overturned_total`). Zero while evidence flows: look at `group_commit_seconds`.",
+    ),
+    Metric(
+        "would_close_total", _COUNTER, (INFERRED, RULE), "spans",
+        "Only in a dry run: spans that a worker would have closed by inference, each once.",
+        "Compare with `finals_total` of the real worker: what the new terms would close more or less. 0 in a worker.",
     ),
     Metric(
         "verdicts_overturned_total", _COUNTER, (RULE,), "spans",
@@ -142,6 +151,12 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         "Spans that are open on this worker's partitions.",
         "Rises without end: ends are missing or closing is paused (`closing_paused`); each takes 0.5 kB and its start."
         " Falls to zero at once: a mass close (`finals_total`) or partitions moved to another worker.",
+    ),
+    Metric(
+        "open_bytes", _GAUGE, (), "bytes",
+        "What the open spans take, by our own count.",
+        "Near `limits.bytes`: the spans silent for longest are about to be closed as `evicted` (`finals_total`). Find"
+        " who opens so many (`evidence_total`) or what ends none; raise `limits` if there is memory, or add workers.",
     ),
     Metric(
         "oldest_open_seconds", _GAUGE, (), "seconds",
@@ -187,8 +202,9 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         "closing_paused", _GAUGE, (PAUSED,), "partitions",
         "Partitions that close nothing by inference, by reason; a partition may have several.",
         "`behind`, `restoring`, `settling`, `rebalancing` pass by themselves. `blind`: look at the broker. `outage`: at"
-        " the road from the clients. `breaker`: at what would be closed, then `finalizer release`. `input_paused`: at"
-        " `rejected_total`. `unmarked`: no worker re-keys one of the sources. `instances`: at `spans.instances`.",
+        " the road from the clients. `breaker`: at what would be closed, then `finalizer release breaker`."
+        " `input_paused`: at `rejected_total`. `unmarked`: no worker re-keys one of the sources."
+        " `instances`: at `spans.instances`.",
     ),
     Metric(
         "input_paused", _GAUGE, (INPUT,), "partitions",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from finalizer.core.clock import Reading
 from finalizer.course import Course, Hole
 from finalizer.pipeline import Decision, Record
-from finalizer.shell import logs
+from finalizer.shell import alarms, logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.frames import Answer, Frame
 from finalizer.shell.metrics import Metrics
@@ -76,6 +76,7 @@ class Partition:
         broker_time: BrokerTime,
         metrics: Metrics,
         gaps: dict[str, int],
+        app_id: str,
     ) -> None:
         self.number = number
         self.course = course
@@ -85,6 +86,8 @@ class Partition:
         self.generation = -1
         self.decided = course.decided
         self.durable = dict(course.decided)
+        self._app_id = app_id
+        self._policy = course.road.policy
         self.gaps = gaps
         """Input topic -> records that retention deleted before they were read."""
         self.paused_inputs: set[str] = set()
@@ -261,6 +264,7 @@ class Partition:
             else:
                 self.clock.moved(topic, position=answer.position)
         decided = self.course.tick(self._time.now())
+        alarms.tell(self.course.watch.news, partition=self.number, app_id=self._app_id, safety=self._policy.safety)
         if decided is not None:
             decision, watermark, _ = decided
             if watermark is not None:

@@ -41,8 +41,8 @@ class _Inputs(NamedTuple):
     """First and next offset of each."""
     committed: Mapping[TopicPartition, int]
     """Where the group would read on, if it has read at all."""
-    asked_at: int
-    """The broker's time before it was asked."""
+    asked_at: float
+    """Monotonic seconds before it was asked. (Of the broker's time nothing may be known yet, at the first start.)"""
 
 
 class Making:
@@ -77,7 +77,7 @@ class Making:
         try:
             await _all_started(producers.values())
             restored = await read_changelog(self.settings, numbers)
-            asked_at = self.broker_time.now()
+            asked_at = time.monotonic()
             ends = await self._ends(numbers)
             inputs = _Inputs(ends, await self._committed(list(ends)), asked_at)
             records = sum(one.records for one in restored.values())
@@ -171,7 +171,7 @@ class Making:
         if stamp is not None:
             self.broker_time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)
         ends = {topic: inputs.ends[TopicPartition(topic, number)][1] for topic in settings.inputs}
-        course.assigned(self.broker_time.now(), ends=ends, asked_at=inputs.asked_at)
+        course.assigned(self.broker_time.now(), ends=ends, asked_at=self.broker_time.at(inputs.asked_at))
         spans = course.spans
         log.info(
             "done",
@@ -190,6 +190,7 @@ class Making:
             broker_time=self.broker_time,
             metrics=self.metrics,
             gaps=gaps,
+            app_id=settings.app_id,
         )
 
     def _first_watermark(self, number: int, ends: Mapping[TopicPartition, tuple[int, int]]) -> Watermark:
@@ -211,19 +212,7 @@ class Making:
                 )
 
     def _check(self, number: int, watermark: Watermark, ends: Mapping[TopicPartition, tuple[int, int]]) -> None:
-        settings = self.settings
-        if set(watermark.offsets) != set(settings.inputs):
-            raise Stop(
-                Exit.SAFETY,
-                f"the state was made from {', '.join(sorted(watermark.offsets))}, the configuration names "
-                f"{', '.join(settings.inputs)}: inputs cannot change under a running state; use a new --app-id",
-            )
-        if watermark.partitions != self.facts.partitions:
-            raise Stop(
-                Exit.SAFETY,
-                f"the state was made with {watermark.partitions} partitions, the inputs have {self.facts.partitions}: "
-                "spans would be looked for in the wrong partition; use a new --app-id",
-            )
+        check_state(self.settings, watermark, partitions=self.facts.partitions)
         if watermark.delivery != self.facts.delivery.value:
             raise Stop(
                 Exit.SAFETY,
@@ -238,6 +227,22 @@ class Making:
                     f"{topic} (partition {number}) ends at {end}, but was read up to {offset}: it was re-created or "
                     "mirrored; use a new --app-id",
                 )
+
+
+def check_state(settings: Settings, watermark: Watermark, *, partitions: int) -> None:
+    """Raise `Stop` where a state was made from other inputs, or with other partitions, than are read now."""
+    if set(watermark.offsets) != set(settings.inputs):
+        raise Stop(
+            Exit.SAFETY,
+            f"the state was made from {', '.join(sorted(watermark.offsets))}, the configuration names "
+            f"{', '.join(settings.inputs)}: inputs cannot change under a running state; use a new --app-id",
+        )
+    if watermark.partitions != partitions:
+        raise Stop(
+            Exit.SAFETY,
+            f"the state was made with {watermark.partitions} partitions, the inputs have {partitions}: "
+            "spans would be looked for in the wrong partition; use a new --app-id",
+        )
 
 
 async def _all_started(producers: Iterable[Producer]) -> None:

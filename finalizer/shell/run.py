@@ -21,6 +21,8 @@ from finalizer.shell import logs
 from finalizer.shell.app import App, build_app, stop_app
 from finalizer.shell.assignment import Assignment
 from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.control import Control
+from finalizer.shell.dry_run import run_dry
 from finalizer.shell.frames import FrameConsumer
 from finalizer.shell.membership import Membership
 from finalizer.shell.metrics import About, Metrics
@@ -41,9 +43,11 @@ COLLECT_AFTER = (100_000, 50, 100)
 the time of deciding, at Python's defaults)."""
 
 
-def run_worker(settings: Settings) -> int:
+def run_worker(settings: Settings, *, dry_run: bool = False) -> int:
     """Run a worker until it is told to stop (SIGTERM, SIGINT) or must; returns the exit code."""
     gc.set_threshold(*COLLECT_AFTER)
+    if dry_run:
+        return run_dry(settings, _decoders(settings))
     try:
         return asyncio.run(_run(settings))
     except Stop as stop:
@@ -73,8 +77,8 @@ async def _run(settings: Settings) -> int:
         metrics=metrics,
     )
     owner = Assignment(making)
-    if (settings.policy.safety.outage, settings.policy.safety.breaker) != (schema.Outage(), schema.Breaker()):
-        log.warning("not_yet", "safety.outage and safety.breaker are read, and not acted on in this release")
+    control = asyncio.create_task(Control(settings, making.releases, broker_time).follow())
+    control.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
     app = build_app(settings, facts, owner)
     status = Status(owner, broker_time)
     metrics.watch(status)
@@ -93,6 +97,8 @@ async def _run(settings: Settings) -> int:
     try:
         return await _serve(app, owner, asked, status)
     finally:
+        control.cancel()
+        await asyncio.wait([control])
         await web.stop()
 
 

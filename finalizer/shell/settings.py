@@ -78,6 +78,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.app_id}-open_spans-changelog"
 
     @property
+    def control(self) -> str:
+        """Name of the control topic."""
+        return f"{self.app_id}-control"
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Input topics, in a fixed order."""
         return tuple(sorted(one.topic for one in self.policy.inputs))

@@ -18,6 +18,13 @@ STUCK_SECONDS = 30.0
 SILENT_SECONDS = 5.0
 """Without an answer of the broker for so long a worker is not ready: nothing can be read or written."""
 _LOOKED_AT = 64
+_TOLD = 20
+_TODO = {
+    PauseReason.OUTAGE: "few heartbeats come from the groups that are held: look at the road from these clients; "
+    "if they are dead, `finalizer release outage`",
+    PauseReason.BREAKER: "too many open spans were closed at once: look at what was closed and what was changed; "
+    "if it is right, `finalizer release breaker`",
+}
 
 
 class Status:
@@ -69,18 +76,20 @@ class Status:
             "partitions": [
                 {
                     "number": view.number,
-                    "state": "ready" if view.may_close else "/".join(view.closing_paused) or "starting",
+                    "state": _state(view),
                     "caught_up": view.caught_up,
                     "clock_lag_seconds": round(view.clock_lag_seconds, 3),
                     "open_spans": view.open_spans,
                     "paused_inputs": list(view.paused_inputs),
+                    "held_groups": list(view.held_groups[:_TOLD]),
+                    "todo": [_TODO[reason] for reason in view.closing_paused if reason in _TODO],
                 }
                 for view in self.partitions()
             ]
         }
 
     def _view(self, partition: Partition) -> PartitionView:
-        spans, reading = partition.road.spans, partition.reading
+        spans, reading, watch = partition.road.spans, partition.reading, partition.course.watch
         now = self._time.now()
         clock = now if reading is None else reading.clock
         oldest = next(
@@ -91,13 +100,15 @@ class Status:
         return PartitionView(
             number=partition.number,
             open_spans=spans.open,
+            open_bytes=spans.bytes,
             oldest_open_seconds=None if oldest is None else max(0.0, (now - oldest.first.heard_at) / 1e9),
             due_backlog=spans.windows.backlog(clock),
             clock_lag_seconds=max(0.0, (now - clock) / 1e9),
             caught_up=reading is not None and reading.caught_up,
-            may_close=reading is not None and reading.may_close and partition.running,
+            may_close=reading is not None and reading.may_close and partition.running and not watch.breaker.tripped,
             paused_inputs=tuple(sorted(partition.paused_inputs)),
             closing_paused=_reasons(partition),
+            held_groups=watch.outages.held,
             remembered_spans=spans.memory.fingerprints + len(spans.states) - spans.open,
             remembered_bytes=spans.memory.bytes,
             memory_horizon_seconds=max(0.0, (now - horizon) / 1e9) if horizon else None,
@@ -115,6 +126,14 @@ def _reasons(partition: Partition) -> tuple[PauseReason, ...]:
         PauseReason.SETTLING: reading.settling,
         PauseReason.BEHIND: reading.behind,
         PauseReason.BLIND: reading.blind,
+        PauseReason.OUTAGE: bool(partition.course.watch.outages.held),
+        PauseReason.BREAKER: bool(partition.course.watch.breaker.tripped),
         PauseReason.INPUT_PAUSED: bool(partition.paused_inputs),
     }
     return tuple(reason for reason, is_so in told.items() if is_so)
+
+
+def _state(view: PartitionView) -> str:
+    if view.may_close and not view.held_groups:
+        return "ready"
+    return "/".join(view.closing_paused) or "starting"

@@ -42,6 +42,8 @@ CHANGELOG_CONFIG = {
     "compression.type": "lz4",
     "max.message.bytes": str(16 * 1024 * 1024),
 }
+CONTROL_CONFIG = {"cleanup.policy": "delete", "retention.ms": "604800000", "message.timestamp.type": "LogAppendTime"}
+"""A week: what was released is remembered longer than it holds."""
 _DEFAULT_MAX_BYTES = 1_048_588
 LEAST_MAX_BYTES = LEAST_LIMIT + 4096
 """What an output topic must take: the smallest limit for a final, its headers and framing."""
@@ -134,8 +136,13 @@ class _Look:
             Topic.DLQ: policy.outputs.dlq.topic,
             Topic.REJECTED: policy.outputs.rejected.topic,
         }
-        wanted = {settings.changelog: partitions, **dict.fromkeys((*inputs, *outputs.values()), partitions)}
+        wanted = {
+            settings.changelog: partitions,
+            settings.control: 1,
+            **dict.fromkeys((*inputs, *outputs.values()), partitions),
+        }
         missing = {topic: count for topic, count in wanted.items() if topic not in found}
+        await self._check_times([topic for topic in inputs if topic in found])
         if missing and create:
             await self._create(missing)
             found |= missing
@@ -171,7 +178,7 @@ class _Look:
         copies = rules.replication_factor or min(3, len(self._admin._client.cluster.brokers()) or 1)
         new = []
         for topic, count in missing.items():
-            config = CHANGELOG_CONFIG if topic == self._settings.changelog else {}
+            config = {self._settings.changelog: CHANGELOG_CONFIG, self._settings.control: CONTROL_CONFIG}.get(topic, {})
             if topic in self._settings.inputs:
                 config = {"message.timestamp.type": "LogAppendTime"}
                 log.warning("created", "the input topic did not exist and was created", topic=topic, partitions=count)
@@ -191,6 +198,9 @@ class _Look:
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{topic} has {count}" for topic, count in counts.items())
             self._problems.append(f"input topics must have equal numbers of partitions: {told}")
+        control = self._settings.control
+        if found.get(control, 1) != 1:
+            self._problems.append(f"topic {control} has {found[control]} partitions: it must have one")
         changelog = self._settings.changelog
         if found.get(changelog, partitions) != partitions:
             self._problems.append(
@@ -199,6 +209,19 @@ class _Look:
                     f"{found[changelog]}: partitions cannot be changed under a running state; use a new --app-id"
                 )
             )
+
+    async def _check_times(self, inputs: Iterable[str]) -> None:
+        """Say once what the producers' own stamps mean: it is no mistake, but somebody should have chosen it."""
+        found = await self._configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in inputs])
+        for topic, values in found.items():
+            if values.get("message.timestamp.type") == "CreateTime":
+                log.warning(
+                    "create_time",
+                    "deadlines run on the record's timestamp, which on this topic is its producer's (CreateTime): one "
+                    "that lags looks silent for less time than it was, one that is ahead is cut to now; "
+                    "message.timestamp.type=LogAppendTime makes it the broker's",
+                    topic=topic,
+                )
 
     async def _transactional(self) -> bool:
         wanted = self._settings.delivery

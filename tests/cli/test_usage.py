@@ -27,6 +27,7 @@ NOBODY = "127.0.0.1:1"
         (["worker", "--broker", "kafka:0"], 2, "'kafka:0' is not host:port."),
         (["worker", "--delivery", "twice"], 2, "'twice' is not one of"),
         (["worker", "--web-port", "99999"], 2, "99999 is not in the range"),
+        (["worker", "--dry-run", "--instance-id", "a"], 2, "A --dry-run has no place in a group"),
         (["worker", "--config", "nowhere.yaml"], 1, "nowhere.yaml does not exist."),
         (["worker", "--config", "/"], 1, "/ cannot be read: Is a directory."),
         (["worker", "--security-protocol", "SASL_SSL"], 1, "SASL_SSL needs --sasl-username and --sasl-password."),

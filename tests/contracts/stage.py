@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -26,15 +26,19 @@ class Stage(NamedTuple):
         return self.inputs[0]
 
     def worker(
-        self, *, terms: str = QUICK_TERMS, flags: Mapping[str, str] | None = None, rejected: str = "over: 1000"
+        self,
+        *,
+        terms: str = QUICK_TERMS,
+        flags: Mapping[str, str] | None = None,
+        rejected: str = "over: 1000",
+        module: Sequence[str] = ("finalizer",),
     ) -> Worker:
         """A worker of this stage, not started. All of them share one app id, so they are one group."""
         inputs = "".join(f"  - {{topic: {topic}}}\n" for topic in self.inputs)
         outputs = "".join(f"  {role}: {{topic: {self.output(role)}}}\n" for role in ("finalized", "dlq"))
         outputs += f"  rejected: {{topic: {self.output('rejected')}, {rejected}}}\n"
-        return Worker(
-            self.broker.bootstrap, self.name, config=f"inputs:\n{inputs}outputs:\n{outputs}{terms}", flags=flags
-        )
+        config = f"inputs:\n{inputs}outputs:\n{outputs}{terms}"
+        return Worker(self.broker.bootstrap, self.name, config=config, flags=flags, module=module)
 
     def by(self, bootstrap: str) -> Stage:
         """The same stage, for workers that reach its broker by another way."""

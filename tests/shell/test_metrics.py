@@ -43,7 +43,7 @@ CONTRACT = {
     "build_info{version,python,faust,aiokafka}",
     "config_info{app_id,delivery,policy}",
 }
-ADDED = {"may_close{partition}", "remembered_bytes"}
+ADDED = {"may_close{partition}", "remembered_bytes", "open_bytes", "would_close_total{cause,rule}"}
 ABOUT = About(policy="9f2c", delivery="exactly_once", app_id="span-finalizer")
 
 

@@ -1,0 +1,33 @@
+"""The `finalizer` command on a machine whose wall clock is wrong: `python -m tests.wall_clock_off FILE COMMAND …`.
+
+FILE holds by how many seconds it is ahead, and may be changed while the command runs: the clock is set then.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+_wall, _wall_ns = time.time, time.time_ns
+_file = Path(sys.argv[1])
+
+
+def _ahead() -> int:
+    return int(_file.read_text())
+
+
+def _wrong_time() -> float:
+    return _wall() + _ahead()
+
+
+def _wrong_time_ns() -> int:
+    return _wall_ns() + _ahead() * 1_000_000_000
+
+
+if __name__ == "__main__":
+    time.time, time.time_ns = _wrong_time, _wrong_time_ns
+    sys.argv[:] = ["finalizer", *sys.argv[2:]]
+    from finalizer.cli import main
+
+    main()
