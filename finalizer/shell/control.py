@@ -106,8 +106,8 @@ class Control:
             isolation_level="read_committed",
             fetch_max_wait_ms=1000,
         )
-        await consumer.start()
         try:
+            await consumer.start()
             consumer.assign([self._place])
             consumer.seek(self._place, self._next)
             while True:

@@ -77,8 +77,6 @@ async def _run(settings: Settings) -> int:
         metrics=metrics,
     )
     owner = Assignment(making)
-    control = asyncio.create_task(Control(settings, making.releases, broker_time).follow())
-    control.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
     app = build_app(settings, facts, owner)
     status = Status(owner, broker_time)
     metrics.watch(status)
@@ -94,6 +92,8 @@ async def _run(settings: Settings) -> int:
         partitions=facts.partitions,
         web=f"http://{settings.web_bind}:{web.port}",
     )
+    control = asyncio.create_task(Control(settings, making.releases, broker_time).follow())
+    control.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
     try:
         return await _serve(app, owner, asked, status)
     finally:

@@ -107,7 +107,7 @@ class Crashes:
             sending = asyncio.ensure_future(load(stage, SPANS, seconds=4))
             await worker.reaches(300, "evidence_total")
             assert await asyncio.to_thread(worker.terminate, limit_seconds=8) == 0
-            assert "Unclosed" not in worker.log
+            assert "Unclosed" not in worker.log, worker.log
             await asyncio.to_thread(worker.start)
             await sending
             found = await finals_of(stage, SPANS)
@@ -124,8 +124,8 @@ class Crashes:
                 worker.start(ready=False)
                 await worker.says(words, times=seen + 1)
                 assert await asyncio.to_thread(worker.terminate, limit_seconds=8) == 0, worker.log
-            assert "Unclosed" not in worker.log
-            assert "Traceback" not in worker.log
+            assert "Unclosed" not in worker.log, worker.log
+            assert "Traceback" not in worker.log, worker.log
 
     @pytest.mark.parametrize("in_hand", [True, False])
     async def test_a_worker_frozen_out_of_its_group_writes_nothing_twice(
