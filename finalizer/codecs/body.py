@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
-from finalizer.codecs.description import Description, Link, SpanEvent, includes
+from finalizer.codecs.description import Description, Link, SpanEvent, in_order, includes
 from finalizer.codecs.ids import parent_id
 from finalizer.codecs.native_event import KIND_NUMBERS, NativeEvent, parse
 from finalizer.codecs.values import Value, present
@@ -46,8 +46,8 @@ class NativeBody(msgspec.Struct, frozen=True, gc=False):
             event.trace_state or "",
             present(event.resource),
             present(event.attributes),
-            _links(event) if event.links else (),
-            _events(event) if event.events else (),
+            in_order(_links(event)) if event.links else (),
+            in_order(_events(event)) if event.events else (),
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from finalizer.codecs.around import Around
 from finalizer.codecs.native_event import SPAN_KIND_WORDS
 from finalizer.codecs.values import Attributes
 from finalizer.core.model import Body, Layer
@@ -22,6 +23,8 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     span_id: str
     attributes: Attributes
     trace_state: str = ""
+    flags: int = 0
+    dropped_attributes: int = 0
 
 
 class SpanEvent(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +33,7 @@ class SpanEvent(msgspec.Struct, frozen=True, gc=False):
     at: int
     name: str
     attributes: Attributes
+    dropped_attributes: int = 0
 
 
 class Description(msgspec.Struct, gc=False):
@@ -54,6 +58,9 @@ class Description(msgspec.Struct, gc=False):
     dropped_events: int = 0
     truncated: int = 0
     """How many attributes, links and events were left out because the record would have been too large."""
+    flags: int = 0
+    around: Around | None = None
+    """What stands around the span where it came as OTLP; without it the scope has `scope_name` and nothing else."""
 
     @property
     def kind(self) -> str | None:
@@ -77,7 +84,7 @@ def includes(newer: Sequence[Item], older: Sequence[Item]) -> bool:
 
 
 def describe(layers: Sequence[Layer]) -> Description:
-    """What all records together say: name by name the latest word; links and events joined, each once, and sorted.
+    """What all records together say: name by name the latest word; links and events joined, each once.
 
     The layers stand in the order of records, as they do in a `Final`. Their bodies were decoded before: no errors.
     """
@@ -86,13 +93,7 @@ def describe(layers: Sequence[Layer]) -> Description:
         body: Describing = layer.body  # type: ignore[assignment]  # all that `body` knows are
         described = body.describe()
         merged = described if merged is None else _merge(merged, described)
-    if merged is None:
-        return Description()
-    if merged.events:
-        merged.events = sorted(merged.events, key=lambda event: (event.at, _canonical(event)))
-    if merged.links:
-        merged.links = sorted(merged.links, key=_canonical)
-    return merged
+    return Description() if merged is None else merged
 
 
 def _merge(older: Description, later: Description) -> Description:
@@ -109,11 +110,23 @@ def _merge(older: Description, later: Description) -> Description:
         _joined(older.links, later.links),
         _joined(older.events, later.events),
         later.scope_name,
+        max(older.dropped_attributes, later.dropped_attributes),
+        max(older.dropped_links, later.dropped_links),
+        max(older.dropped_events, later.dropped_events),
+        flags=later.flags or older.flags,
+        around=later.around or older.around,
     )
 
 
+def in_order(items: Iterable[Item]) -> list[Item]:
+    """Events by their time, links by what they are; in a total order, so that the same ones stand the same way."""
+    return sorted(items, key=lambda item: (item.at if isinstance(item, SpanEvent) else 0, _canonical(item)))
+
+
 def _joined(older: Sequence[Item], later: Sequence[Item]) -> Sequence[Item]:
+    """As the later record has them; what only the older one has is put in where it belongs."""
     if not older or not later:
         return older or later
-    known = {_canonical(item) for item in older}
-    return [*older, *(item for item in later if _canonical(item) not in known)]
+    known = {_canonical(item) for item in later}
+    missed = [item for item in older if _canonical(item) not in known]
+    return in_order([*later, *missed]) if missed else later

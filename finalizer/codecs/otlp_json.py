@@ -6,17 +6,20 @@ sorted by name, so the same final has the same bytes, always.
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
+from math import isfinite
 from typing import Final
 
 import msgspec
 
+from finalizer.codecs.around import wrapped
 from finalizer.codecs.body import NativeBody
 from finalizer.codecs.description import NATIVE_SCOPE, Description, Link, SpanEvent
 from finalizer.codecs.ids import parent_id
 from finalizer.codecs.native_event import KIND_NUMBERS, read_description, read_resource
-from finalizer.codecs.values import Attributes, Value, present
+from finalizer.codecs.values import Attributes, Empty, Value, present
 from finalizer.codecs.verdict import PREFIX, Sentence, facts_of, implied, noted, observed, sentence, stated
 from finalizer.core import model
 from finalizer.core.causes import Cause
@@ -30,14 +33,19 @@ _STATUS: Final = ('"status":{}}', '"status":{"code":1}}', '"status":{"code":2}}'
 
 _KINDS: Final = {word: f',"kind":{number}' if number else "" for word, number in KIND_NUMBERS.items()}
 _COMPLETED: Final = Cause.COMPLETED
+_NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
+_TEXTUAL: Final = frozenset((str, bool, int))
+"""Types whose values JSON tells apart; a resource with others (bytes, NaN) cannot be kept by its JSON."""
 _plain = msgspec.json.Encoder().encode
 
 
 def request(final: model.Final, description: Description) -> bytes:
     """An `ExportTraceServiceRequest` of this one span."""
-    opening = _opening(resource(description.resource), description.scope_name)
-    return f"{opening}{span(final, description)}]}}]}}]}}".encode()
+    around, told = description.around, resource(description.resource)
+    if around is not None:
+        return wrapped(around, told, _attributes(around.scope_attributes), span(final, description)).encode()
+    return f"{_opening(told, description.scope_name)}{span(final, description)}]}}]}}]}}".encode()
 
 
 def short_request(final: model.Final) -> bytes | None:
@@ -93,6 +101,8 @@ def short_request(final: model.Final) -> bytes | None:
 
 def resource(attributes: Attributes) -> str:
     """A `Resource`."""
+    if not _TEXTUAL.issuperset(map(type, attributes.values())):
+        return _resource(attributes)
     data = _plain(attributes)
     return _kept_resource(data) if len(data) <= _MAX_KEPT else _resource(attributes)
 
@@ -108,6 +118,8 @@ def span(final: model.Final, description: Description) -> str:
     parts.append(f'"name":{quoted(description.name or "")}')
     if kind:
         parts.append(f'"kind":{kind}')
+    if description.flags:
+        parts.append(f'"flags":{description.flags}')
     start_at, end_at = final.start_at, final.closed.end_at
     if start_at is not None:
         parts.append(
@@ -182,14 +194,18 @@ def _resource(attributes: Attributes) -> str:
 
 
 def _event(event: SpanEvent) -> str:
-    return f'{{"timeUnixNano":"{event.at}","name":{quoted(event.name)},"attributes":{_attributes(event.attributes)}}}'
+    dropped = f',"droppedAttributesCount":{event.dropped_attributes}' if event.dropped_attributes else ""
+    attributes = _attributes(event.attributes)
+    return f'{{"timeUnixNano":"{event.at}","name":{quoted(event.name)},"attributes":{attributes}{dropped}}}'
 
 
 def _link(link: Link) -> str:
     state = f'"traceState":{quoted(link.trace_state)},' if link.trace_state else ""
-    return (
-        f'{{"traceId":"{link.trace_id}","spanId":"{link.span_id}",{state}"attributes":{_attributes(link.attributes)}}}'
-    )
+    more = f',"droppedAttributesCount":{link.dropped_attributes}' if link.dropped_attributes else ""
+    if link.flags:
+        more += f',"flags":{link.flags}'
+    ids = f'"traceId":"{link.trace_id}","spanId":"{link.span_id}"'
+    return f'{{{ids},{state}"attributes":{_attributes(link.attributes)}{more}}}'
 
 
 def _attributes(attributes: Attributes) -> str:
@@ -214,9 +230,11 @@ def _any_value(value: Value) -> str:
     if isinstance(value, int):
         return f'{{"intValue":"{value}"}}'
     if isinstance(value, float):
-        return f'{{"doubleValue":{value!r}}}'
+        return f'{{"doubleValue":{value!r}}}' if isfinite(value) else f'{{"doubleValue":"{_NOT_FINITE[repr(value)]}"}}'
+    if isinstance(value, bytes):
+        return f'{{"bytesValue":"{b2a_base64(value, newline=False).decode()}"}}'
     if isinstance(value, list):
         return f'{{"arrayValue":{{"values":[{",".join(map(_any_value, value))}]}}}}'
-    if value is None:
+    if value is None or isinstance(value, Empty):
         return "{}"
     return f'{{"kvlistValue":{{"values":{_attributes(present(value))}}}}}'

@@ -10,19 +10,28 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, Instr
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from finalizer.codecs.around import Around
 from finalizer.codecs.description import Description
-from finalizer.codecs.values import Attributes, Value, present
+from finalizer.codecs.values import Attributes, Empty, Value, present
 from finalizer.codecs.verdict import span_attributes
 from finalizer.core import model
 
 
 def request(final: model.Final, description: Description) -> bytes:
     """An `ExportTraceServiceRequest` of this one span."""
-    scope = InstrumentationScope(name=description.scope_name)
-    spans = ScopeSpans(scope=scope, spans=[_span(final, description)])
-    resource = Resource(attributes=_attributes(description.resource))
-    message = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[spans])])
-    return message.SerializeToString(deterministic=True)
+    around = description.around or Around(description.scope_name)
+    scope = InstrumentationScope(
+        name=around.scope_name,
+        version=around.scope_version,
+        attributes=key_values(around.scope_attributes),
+        dropped_attributes_count=around.scope_dropped_attributes,
+    )
+    resource = Resource(
+        attributes=key_values(description.resource), dropped_attributes_count=around.resource_dropped_attributes
+    )
+    spans = ScopeSpans(scope=scope, spans=[_span(final, description)], schema_url=around.scope_schema_url)
+    outer = ResourceSpans(resource=resource, scope_spans=[spans], schema_url=around.resource_schema_url)
+    return ExportTraceServiceRequest(resource_spans=[outer]).SerializeToString(deterministic=True)
 
 
 def _span(final: model.Final, description: Description) -> Span:
@@ -38,10 +47,15 @@ def _span(final: model.Final, description: Description) -> Span:
         kind=cast("Span.SpanKind.ValueType", description.span_kind),
         start_time_unix_nano=start_at,
         end_time_unix_nano=max(closed.end_at, start_at),
-        attributes=_attributes(span_attributes(final, description)),
+        attributes=key_values(span_attributes(final, description)),
         dropped_attributes_count=description.dropped_attributes,
         events=[
-            Span.Event(time_unix_nano=event.at, name=event.name, attributes=_attributes(event.attributes))
+            Span.Event(
+                time_unix_nano=event.at,
+                name=event.name,
+                attributes=key_values(event.attributes),
+                dropped_attributes_count=event.dropped_attributes,
+            )
             for event in description.events
         ],
         dropped_events_count=description.dropped_events,
@@ -50,16 +64,20 @@ def _span(final: model.Final, description: Description) -> Span:
                 trace_id=bytes.fromhex(link.trace_id),
                 span_id=bytes.fromhex(link.span_id),
                 trace_state=link.trace_state,
-                attributes=_attributes(link.attributes),
+                attributes=key_values(link.attributes),
+                dropped_attributes_count=link.dropped_attributes,
+                flags=link.flags,
             )
             for link in description.links
         ],
         dropped_links_count=description.dropped_links,
         status=Status(code=cast("Status.StatusCode.ValueType", int(code)), message=message),
+        flags=description.flags,
     )
 
 
-def _attributes(attributes: Attributes) -> Iterable[KeyValue]:
+def key_values(attributes: Attributes) -> Iterable[KeyValue]:
+    """Attributes as OTLP has them, sorted by name."""
     return [KeyValue(key=name, value=_any_value(attributes[name])) for name in sorted(attributes)]
 
 
@@ -72,8 +90,10 @@ def _any_value(value: Value) -> AnyValue:
         return AnyValue(int_value=value)
     if isinstance(value, float):
         return AnyValue(double_value=value)
+    if isinstance(value, bytes):
+        return AnyValue(bytes_value=value)
     if isinstance(value, list):
         return AnyValue(array_value=ArrayValue(values=[_any_value(item) for item in value]))
-    if value is None:
+    if value is None or isinstance(value, Empty):
         return AnyValue()
-    return AnyValue(kvlist_value=KeyValueList(values=_attributes(present(value))))
+    return AnyValue(kvlist_value=KeyValueList(values=key_values(present(value))))

@@ -9,7 +9,14 @@ import msgspec
 
 from finalizer.codecs.errors import Reason, Unusable
 
-Value: TypeAlias = "str | bool | int | float | list[Value] | dict[str, Value] | None"
+
+class Empty(msgspec.Struct, frozen=True, gc=False):
+    """A value that was sent and is none: an `AnyValue` of which no field is set."""
+
+
+EMPTY: Final = Empty()
+
+Value: TypeAlias = "str | bool | int | float | bytes | list[Value] | dict[str, Value] | Empty | None"
 """A value as decoded. A null in an array keeps its place; anywhere else it means that there is no value."""
 Attributes: TypeAlias = dict[str, Value]
 
