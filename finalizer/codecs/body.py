@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import msgspec
 
-from finalizer.codecs.description import Description, Link, SpanEvent, in_order, includes
+from finalizer.codecs.description import Describing, Description, Link, SpanEvent, in_order, includes
 from finalizer.codecs.ids import parent_id
 from finalizer.codecs.native_event import KIND_NUMBERS, NativeEvent, parse
+from finalizer.codecs.otlp_body import OtlpJsonBody, OtlpProtoBody
 from finalizer.codecs.values import Value, present
 from finalizer.core.model import Body
 
@@ -81,10 +82,12 @@ def _events(event: NativeEvent[Value]) -> list[SpanEvent]:
     ]
 
 
-_FORMATS: dict[int, Callable[[bytes], NativeBody]] = {NativeBody.format: NativeBody}
+_FORMATS: dict[int, Callable[[bytes], Describing]] = {
+    form.format: form for form in (NativeBody, OtlpJsonBody, OtlpProtoBody)
+}
 
 
-def body_of(number: int, data: bytes) -> Body:
+def body_of(number: int, data: bytes) -> Describing:
     """The body that was stored as (format, data). Raises `ValueError` for a format that this release does not know."""
     form = _FORMATS.get(number)
     if form is None:

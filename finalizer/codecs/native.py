@@ -14,6 +14,7 @@ from finalizer.codecs.body import NativeBody
 from finalizer.codecs.errors import Reason, Unusable, one_line
 from finalizer.codecs.ids import NO_SPAN, NO_TRACE, parent_id, span_key
 from finalizer.codecs.native_event import (
+    MAX_MESSAGE,
     MAX_RECORD_DEPTH,
     NativeEvent,
     NativeStatus,
@@ -26,8 +27,6 @@ from finalizer.codecs.values import Value
 from finalizer.core.causes import Cause, StatusCode
 from finalizer.core.model import Coordinates, End, Evidence, Kind, Lifecycle, Status
 
-MAX_MESSAGE: Final = 4096
-"""Characters kept of a status message: it is held, and stored, with every open span."""
 MAX_REASON: Final = 64
 """Characters kept of the client's own word for an end."""
 

@@ -25,6 +25,9 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0)] | Annotated[float, msgspec.Met
 MAX_RECORD_DEPTH: Final = 64
 """Arrays and objects inside each other, in a whole record: far from the interpreter's own limit, wherever we run."""
 
+MAX_MESSAGE: Final = 4096
+"""Characters kept of a status message: it is held, and stored, with every open span."""
+
 V = TypeVar("V")
 
 SPAN_KIND_WORDS: Final = (None, "internal", "server", "client", "producer", "consumer")
@@ -163,13 +166,13 @@ def parse(data: bytes | None) -> NativeEvent[Value]:
         _refuse(error, data)
 
 
-def check_depth(data: bytes) -> None:
+def check_depth(data: bytes, most: int = MAX_RECORD_DEPTH) -> None:
     """Refuse a record so deep that reading it again could fail from another place. Raises `Unusable`: too_deep.
 
     The interpreter's limit counts from where we are called, and what a decoder skips may be as deep as that allows.
     """
-    if data.count(b"{") + data.count(b"[") > MAX_RECORD_DEPTH and _depth(data) > MAX_RECORD_DEPTH:
-        raise Unusable(Reason.TOO_DEEP, f"nested deeper than {MAX_RECORD_DEPTH}")
+    if data.count(b"{") + data.count(b"[") > most and _depth(data) > most:
+        raise Unusable(Reason.TOO_DEEP, f"nested deeper than {most}")
 
 
 def _parse_any(data: bytes) -> NativeEvent[Value]:

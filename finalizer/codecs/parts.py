@@ -6,7 +6,7 @@ One record may be a whole batch of many traces. A bad log or span in it is rejec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,17 @@ class BadPart(msgspec.Struct, frozen=True, gc=False):
     where: str
     """Its place in the record, e.g. `resourceLogs[0].scopeLogs[1].logRecords[3]`."""
     error: Unusable
+
+
+Names = tuple[str, str, str]
+"""What the levels of a batch are called."""
+SPANS: Final[Names] = ("resourceSpans", "scopeSpans", "spans")
+LOGS: Final[Names] = ("resourceLogs", "scopeLogs", "logRecords")
+
+
+def place(names: Names, i: int, j: int, k: int) -> str:
+    """Where in its batch an item is."""
+    return f"{names[0]}[{i}].{names[1]}[{j}].{names[2]}[{k}]"
 
 
 Part: TypeAlias = "Evidence | BadPart"

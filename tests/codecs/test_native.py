@@ -9,7 +9,8 @@ import pytest
 
 from finalizer.codecs.errors import MAX_DETAIL, Reason, Unusable
 from finalizer.codecs.ids import span_key
-from finalizer.codecs.native import MAX_MESSAGE, MAX_REASON, NativeDecoder
+from finalizer.codecs.native import MAX_REASON, NativeDecoder
+from finalizer.codecs.native_event import MAX_MESSAGE
 from finalizer.codecs.times import YEAR_2000
 from finalizer.core.causes import Cause, StatusCode
 from finalizer.core.model import End, Kind, Lifecycle, Status, Subject
