@@ -268,7 +268,8 @@ class Road:
         decision.tally["rejected_total", record.topic, error.reason.value] += 1
 
     def _terms(self, state: State, evidence: Evidence) -> Terms:
-        if self._looks_at_bodies and not _has_final(state):
+        said_again = bool(state.layers) and state.layers[-1].body == evidence.body
+        if self._looks_at_bodies and not said_again and not _has_final(state):
             return self._terms_for(describe(lifecycle.layers_with(state, evidence)))
         return self.named(state)
 

@@ -4,6 +4,9 @@ A span has two values. *Whole* (everything; written at birth and when anything b
 heard, last seen, sequence number: at most 40 bytes; written when it merely beat). A hot value is laid over the whole
 one that stands before it in the log; one without is of a span that was rewritten later, and is passed over.
 
+A heartbeat may carry the whole span, and say its body and its status again. Then their time in the order of records is
+its time, and that is all that has changed: the hot value says so in two bits beside its topic.
+
 Every value begins with the format version. A release reads the version before its own, too.
 """
 
@@ -15,6 +18,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from finalizer.codecs.again import moved, said_again
 from finalizer.codecs.body import body_of
 from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, End, Layer, Phase, SpanKey, State, Told
 from finalizer.core.safety import Pause
@@ -31,6 +35,8 @@ _BLOCK_KEY = struct.Struct(">qq")
 _SPAN_KEY_BYTES = 24
 _ENTRY_BYTES = 16
 _SEQ_LIMIT = 2**31
+_TOPIC_LIMIT = 0x40
+"""Topics that fit into a byte beside what was said again."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _StoredLayer = tuple[int, int, int, bytes]
@@ -97,6 +103,7 @@ class Beat(NamedTuple):
     heard: int
     last: Coordinates
     seq: int
+    again: int = 0
 
 
 class Gone(NamedTuple):
@@ -137,7 +144,8 @@ class StateCodec:
                 gone.append((_HOT + key, None))
             return gone
         if before is not None and not unsent and after.phase is _OPEN and _only_beat(before, after):
-            beat = self._beat(after)
+            again = said_again(before, after)
+            beat = None if again is None else self._beat(after, again)
             if beat is not None:
                 return [(_HOT + key, beat)]
         return [(_WHOLE + key, (_UNSENT_HEAD if unsent else _SENT_HEAD) + _encode(_stored(after)))]
@@ -170,16 +178,19 @@ class StateCodec:
             raise FormatError(f"a record that cannot be read: {error}") from error
         raise FormatError(f"an unknown kind of record, with the key {key[:40]!r}")
 
-    def _beat(self, state: State) -> bytes | None:
+    def _beat(self, state: State, again: int) -> bytes | None:
         last = state.last
         index = self._index.get(last.topic)
-        if index is None or last.partition != self._partition or state.seq >= _SEQ_LIMIT:
+        if index is None or index >= _TOPIC_LIMIT or last.partition != self._partition or state.seq >= _SEQ_LIMIT:
             return None
+        index |= again
         return _BEAT.pack(VERSION, index, state.last_seen, state.heard, last.offset, last.heard_at, state.seq)
 
     def _hot(self, key: SpanKey, value: bytes) -> Beat:
         _, index, last_seen, heard, offset, heard_at, seq = _BEAT.unpack(value)
-        return Beat(key, last_seen, heard, Coordinates(self._topics[index], self._partition, offset, heard_at), seq)
+        again, index = index & ~(_TOPIC_LIMIT - 1), index & _TOPIC_LIMIT - 1
+        last = Coordinates(self._topics[index], self._partition, offset, heard_at)
+        return Beat(key, last_seen, heard, last, seq, again)
 
     def _whole(self, key: SpanKey, value: bytes) -> Whole:
         stored = _decode(memoryview(value)[2:])
@@ -225,16 +236,22 @@ def _block(key: bytes, value: bytes | None) -> Block:
 
 def laid_over(state: State, beat: Beat) -> State:
     """The state with a later beat laid over it."""
+    layers, told = moved(state, beat.again, beat.last_seen)
     return msgspec.structs.replace(
-        state, last_seen=beat.last_seen, heard=beat.heard, last=beat.last, seq=beat.seq, beats=True
+        state,
+        last_seen=beat.last_seen,
+        heard=beat.heard,
+        last=beat.last,
+        seq=beat.seq,
+        beats=True,
+        layers=layers,
+        told=told,
     )
 
 
 def _only_beat(before: State, after: State) -> bool:
     return (
         after.beats
-        and before.layers is after.layers
-        and before.told is after.told
         and before.start_at == after.start_at
         and before.start is after.start
         and before.interval == after.interval

@@ -97,6 +97,11 @@ def fold(state: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
 
 def join_layers(layers: tuple[Layer, ...], evidence: Evidence, body: Body) -> tuple[Layer, ...]:
     """The layers with one more body, in the order of records, without repeats and without what later ones cover."""
+    if layers and layers[-1].body == body:
+        # Said again, by a heartbeat that carries the whole span: what it covers is gone already.
+        *below, last = layers
+        later = (evidence.at, evidence.seq) > (last.at, last.seq)
+        return (*below, Layer(evidence.at, evidence.seq, last.body)) if later else layers
     new = Layer(evidence.at, evidence.seq, body)
     order = new.order
     older: list[Layer] = []

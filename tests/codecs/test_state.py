@@ -386,11 +386,11 @@ def compacted(log: Sequence[tuple[bytes, bytes | None]]) -> Records:
     return [(key, value) for number, (key, value) in enumerate(log) if last[key] == number and value is not None]
 
 
-def restored(log: Records) -> State | None:
+def restored(log: Records, codec: StateCodec = CODEC) -> State | None:
     """The state of the one span that these records are of."""
     state: State | None = None
     for key, value in log:
-        match CODEC.read(key, value):
+        match codec.read(key, value):
             case Whole() as whole:
                 state = whole.state
             case Beat() as beat if state is not None:
