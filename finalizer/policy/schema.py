@@ -32,7 +32,11 @@ class Format(Enum):
 
     NATIVE = "native"
     PARTIAL_LOG = "partial_log"
+    """OTLP logs of partial-span processors, JSON or protobuf."""
     OTLP_SPANS = "otlp_spans"
+    """OTLP traces, JSON or protobuf."""
+    ZIPKIN = "zipkin"
+    """Zipkin v2 JSON."""
 
 
 class Rekey(Enum):
