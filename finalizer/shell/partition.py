@@ -321,7 +321,7 @@ def tell_of_gap(topic: str, partition: int, records: int) -> None:
     """Say that evidence is lost for good."""
     log.error(
         "input_gap",
-        "retention deleted records that were never read: their spans may be closed without their ends, and their finals "
+        "retention deleted records that were never read: spans may be closed without their ends, and their finals "
         "carry span_finalizer.evidence_gap",
         topic=topic,
         partition=partition,
