@@ -40,12 +40,16 @@ def clean(given: object, limits: Limits) -> tuple[Attributes, int]:
         return {}, 1
     cleaned: Attributes = {}
     left_out = 0
+    length, most = limits.value_length, limits.attributes
     for key, value in list(dict.items(given)):
-        kept = _value(value, limits, MAX_DEPTH)
-        if kept is None or not is_a(key, str) or not key or len(cleaned) >= limits.attributes:
+        kind = type(value)
+        # Most values are plain and short: they are taken as they are, without a call.
+        plain = kind is bool or (kind is str and len(value) <= length and value.isascii())
+        kept = value if plain else _value(value, limits, MAX_DEPTH)
+        if kept is None or not is_a(key, str) or not key or len(cleaned) >= most:
             left_out += 1
         else:
-            cleaned[_text(key, MAX_KEY)] = kept
+            cleaned[key if type(key) is str and len(key) <= MAX_KEY and key.isascii() else _text(key, MAX_KEY)] = kept
     return cleaned, left_out
 
 
@@ -65,6 +69,8 @@ def merge(into: Attributes, new: Attributes, most: int) -> int:
 
 def text(given: object, most: int) -> str:
     """A plain string of at most so many characters; empty for what is none."""
+    if type(given) is str and len(given) <= most and given.isascii():
+        return given
     return _text(given, most) if is_a(given, str) else ""
 
 

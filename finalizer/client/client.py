@@ -209,7 +209,6 @@ class Client:
         self._runner.stop(1.0)
         if self._spool is not None:
             self._spool.close()
-        self._sink.close()
         self._exits.unhook()
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ from finalizer.client.beats import Beats
 from finalizer.client.buffer import END, HEARTBEAT, INSTANCE, LIFECYCLE, START, Buffer, Event
 from finalizer.client.clock import Clock
 from finalizer.client.context import Parent, context_of, current
-from finalizer.client.ids import SpanContext, new_span_id, new_trace_id, operation_ids, parse_traceparent
+from finalizer.client.ids import SpanContext, new_ids, new_span_id, operation_ids, parse_traceparent
 from finalizer.client.saying import say
 from finalizer.client.settings import OperationOptions, Settings, SpanOptions, identity_of
 from finalizer.client.span import Span, Stand
@@ -60,7 +60,7 @@ class Emitter:
         """A new span: a child of the one that is given, else of the current one, else a root."""
         parent = self._parent(options) if options else current()
         if parent is None:
-            context, above = SpanContext(new_trace_id(), new_span_id()), ""
+            context, above = SpanContext(*new_ids()), ""
         else:
             over = parent if isinstance(parent, SpanContext) else parent.context
             context = SpanContext(over.trace_id, new_span_id(), over.trace_flags, over.trace_state)
@@ -72,7 +72,8 @@ class Emitter:
         described = SpanOptions(**options, op_id=op_id)
         over = context_of(self._parent(options))
         if over is not None:
-            described["links"] = [over, *options.get("links", ())]
+            links: object = options.get("links")
+            described["links"] = [over, *links] if is_a(links, list) else [over]
         return self._begin(name, SpanContext(*operation_ids(op_id)), "", described, offset=None)
 
     def adopt(self, span: Span) -> None:
@@ -176,11 +177,7 @@ class Emitter:
         return True
 
     def _begin(self, name: str, context: SpanContext, above: str, options: SpanOptions, *, offset: int | None) -> Span:
-        identity, wrong = identity_of(name, self.settings, options)
-        if wrong:
-            say("options", wrong)
-        if above:
-            identity = identity._replace(parent_span_id=above)
+        identity = identity_of(name, above, self.settings, options)
         clock = self.clock
         now = clock.monotonic()
         if offset is None:

@@ -30,9 +30,10 @@ class SpanContext(NamedTuple):
         return f"00-{self.trace_id}-{self.span_id}-{self.trace_flags:02x}"
 
 
-def new_trace_id() -> str:
-    """A random trace id."""
-    return _random(16)
+def new_ids() -> tuple[str, str]:
+    """A random trace id and a random span id."""
+    both = _random(24)
+    return both[:32], both[32:]
 
 
 def new_span_id() -> str:
@@ -68,9 +69,9 @@ def parse_traceparent(header: object, trace_state: object = None) -> SpanContext
 
 def _random(size: int) -> str:
     while True:
-        number = os.urandom(size)
-        if any(number):
-            return number.hex()
+        number = os.urandom(size).hex()
+        if number[:32] != _NO_TRACE and number[-16:] != _NO_SPAN:
+            return number
 
 
 def _is_hex(text: str, size: int) -> bool:

@@ -54,7 +54,8 @@ class Keeper:
                 self._emitter.beat_for_all()
                 self._instance_at = now + period(settings.heartbeat)
             next_due = min(next_due, self._instance_at)
-        self._source.store()
+        if self._source.store():
+            next_due = now
         if self._spool is not None and (self._emitter.open_count or self._spool.waiting or not self._recovered):
             if now >= self._tidy_at:
                 self._spool.tidy(self._clock.wall())

@@ -72,6 +72,10 @@ class Sender:
         self.counts = Counts(acknowledged + len(arrived), before + len(refused), failures + failed)
         return Step.WAITING if failed else Step.SENT
 
+    def close(self) -> None:
+        """Let go of the sink. Called where steps are taken: one that hangs in a step is not closed under its feet."""
+        self._sink.close()
+
     def hurry(self) -> None:
         """Try at once: somebody waits, or the network is said to be back."""
         self.not_before = 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 from finalizer.client.attributes import INT64_MAX, Attributes, Limits, clean, number, text
 from finalizer.client.clock import nanoseconds
 from finalizer.client.ids import SpanContext
+from finalizer.client.saying import say
 from finalizer.client.span import MAX_NAME, Identity, Span
 
 HEARTBEAT: Final = timedelta(seconds=10)
@@ -23,6 +24,7 @@ KEEP: Final = timedelta(minutes=10)
 Duration = timedelta | float
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 KINDS: Final = ("internal", "server", "client", "producer", "consumer")
+ON_PAUSE: Final = ("background", "partial")
 OnPause = Literal["background", "partial"]
 
 
@@ -97,7 +99,7 @@ def settings_of(
         raise ValueError("service is the name of your program, for service.name")
     if start not in ("eager", "lazy"):
         raise ValueError(f"start is eager or lazy, not {start!r}")
-    if on_pause not in ("background", "partial"):
+    if on_pause not in ON_PAUSE:
         raise ValueError(f"on_pause is background or partial, not {on_pause!r}")
     interval = 0 if heartbeat is None else nanoseconds(heartbeat, name="heartbeat")
     delay = None if initial_delay is None else nanoseconds(initial_delay, name="initial_delay")
@@ -109,35 +111,71 @@ def settings_of(
     return Settings(cleaned, interval, delay, start == "lazy", on_pause, nanoseconds(keep, name="keep"), limits)
 
 
-def identity_of(name: str, settings: Settings, options: SpanOptions) -> tuple[Identity, str]:
-    """What a span is, out of what the app gave, and what is wrong with that; what is wrong is left out."""
+def identity_of(name: object, above: str, settings: Settings, options: SpanOptions) -> Identity:
+    """What a span is, out of what the app gave; what cannot be is left out. `above` is its parent's span id."""
     title = text(name, MAX_NAME) or "operation"
-    if not options:
-        return Identity(title, interval=settings.heartbeat, on_pause=settings.on_pause, lazy=settings.lazy), ""
-    wrong: list[str] = []
+    told: dict[str, Any] = {"interval": settings.heartbeat, "on_pause": settings.on_pause, "lazy": settings.lazy}
+    for option, given in options.items():
+        field, read = _READERS.get(option, _NOT_HERE)
+        known = read(given)
+        if known is not None:
+            told[field] = known
+    return Identity(title, above, **told)
 
-    def duration(option: Literal["heartbeat", "timeout"], default: int) -> int:
-        given = options.get(option, default)
-        if given is default or given is None:
-            return default if given is default else 0
-        try:
-            return nanoseconds(given, name=option)
-        except ValueError as error:
-            wrong.append(str(error))
-            return default
 
-    expires = number(options.get("session_expires_unix_nano")) or 0
-    identity = Identity(
-        title,
-        "",
-        text(options.get("span_type"), MAX_NAME),
-        kind if (kind := text(options.get("kind"), MAX_NAME).lower()) in KINDS else "",
-        text(options.get("op_id"), MAX_NAME),
-        text(options.get("session_id"), MAX_NAME),
-        int(expires) if YEAR_2000 <= expires < INT64_MAX else 0,
-        duration("heartbeat", settings.heartbeat),
-        duration("timeout", 0),
-        text(options.get("on_pause"), MAX_NAME) or settings.on_pause,
-        text(options["start"], MAX_NAME) == "lazy" if "start" in options else settings.lazy,
-    )
-    return identity, "; ".join(wrong)
+def _word(given: object) -> str | None:
+    return text(given, MAX_NAME) or None
+
+
+def _kind(given: object) -> str | None:
+    kind = text(given, MAX_NAME).lower()
+    return kind if kind in KINDS else None
+
+
+def _on_pause(given: object) -> str | None:
+    word = text(given, MAX_NAME)
+    return word if word in ON_PAUSE else None
+
+
+def _moment(given: object) -> int | None:
+    moment = number(given)
+    return int(moment) if moment is not None and YEAR_2000 <= moment < INT64_MAX else None
+
+
+def _timeout(given: object) -> int | None:
+    try:
+        return None if given is None else nanoseconds(given, name="timeout")
+    except ValueError as error:
+        say("timeout", str(error))
+        return None
+
+
+def _heartbeat(given: object) -> int | None:
+    try:
+        return 0 if given is None else nanoseconds(given, name="heartbeat")
+    except ValueError as error:
+        say("heartbeat", str(error))
+        return None
+
+
+def _is_lazy(given: object) -> bool:
+    return text(given, MAX_NAME) == "lazy"
+
+
+def _nothing(_: object) -> None:
+    """An option that is read elsewhere."""
+
+
+_NOT_HERE: Final[tuple[str, Callable[[object], Any]]] = ("", _nothing)
+_READERS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
+    "span_type": ("span_type", _word),
+    "kind": ("kind", _kind),
+    "op_id": ("op_id", _word),
+    "session_id": ("session_id", _word),
+    "session_expires_unix_nano": ("session_expires", _moment),
+    "heartbeat": ("interval", _heartbeat),
+    "timeout": ("timeout", _timeout),
+    "on_pause": ("on_pause", _on_pause),
+    "start": ("lazy", _is_lazy),
+}
+"""Which field of a span's identity an option is, and how it is read."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from finalizer.client.spool.spool import Stored
 
 BATCH: Final = 500
+BATCHES: Final = 4
 
 
 class Batch(NamedTuple):
@@ -38,16 +39,20 @@ class Source:
         self._memory: list[Record] = []
         self._memory_is_out = False
 
-    def store(self) -> None:
-        """Bring what is in the buffer to the disk."""
+    def store(self) -> bool:
+        """Bring what is in the buffer to the disk, a few batches of it; True if there may be more."""
         spool = self._spool
         if spool is None or spool.is_refusing or not self._memory_stored(spool):
-            return
-        while records := taken(self._buffer, self._settings, BATCH):
+            return False
+        for _ in range(BATCHES):  # an app that tells without a pause must not keep us from our heartbeats
+            records = taken(self._buffer, self._settings, BATCH)
+            if not records:
+                return False
             if not spool.add(records):
                 with self._lock:
                     self._memory += records
-                return
+                return False
+        return True
 
     def next(self) -> Batch:
         """What goes out next, the oldest first; empty if nothing waits."""

@@ -23,6 +23,7 @@ MAX_NAME: Final = 256
 MAX_REASON: Final = 64
 MAX_STACK: Final = 16_384
 """Characters of a stack trace that are kept, from its end."""
+NOT_TOLD: Final = ""
 CODES: Final = ("ok", "error")
 
 
@@ -201,12 +202,13 @@ class Span:
         self.set_attribute("error.type", name)
         self.set_status("error", message)
 
-    def end(self, status: str = "", message: str = "", *, reason: str = "") -> None:
+    def end(self, status: str = NOT_TOLD, message: str = "", *, reason: str = "") -> None:
         """End it; what was told until now goes with the end. The first end counts, another does nothing.
 
         `status` is "ok" or "error"; `reason` a word of yours (`cancelled`, `timeout`), which stands on the final.
         """
-        self.set_status(status, message)
+        if status is not NOT_TOLD:
+            self.set_status(status, message)
         self._emitter.end(self, text(reason, MAX_REASON))
 
     def partial(self, attributes: Any = None) -> None:

@@ -39,7 +39,7 @@ class Runner(Protocol):
         """
 
     def stop(self, seconds: float) -> None:
-        """Take no more steps; wait for the last one no longer than this."""
+        """Take no more steps, wait for the last one no longer than this, and let go of the sink after it."""
 
 
 class Threads:
@@ -109,9 +109,12 @@ class Threads:
         self._keep.set()
         self._send.set()
         until = time.monotonic() + max(0.0, seconds)
-        for thread in self._threads:
+        threads = list(self._threads)
+        for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
+        if not any(thread.is_alive() for thread in threads):
+            self._sender.close()
 
     def _keeping(self) -> None:
         while not self._stopping:
@@ -139,6 +142,7 @@ class Threads:
                     self._changed.notify_all()
             if self._kept == kept and self._sleep(self._send, self._sender.not_before or None):
                 self._linger()
+        self._sender.close()
 
     def _sleep(self, event: threading.Event, until: int | None) -> bool:
         """Wait for the event, or for a moment; True if it was the event."""

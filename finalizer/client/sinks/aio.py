@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -15,6 +16,7 @@ from finalizer.client.events import Record
 from finalizer.client.sinks.kafka import ANSWER_SECONDS, MAX_REQUEST
 from finalizer.client.sinks.sink import Undelivered
 
+CLOSE_SECONDS: Final = 2.0
 FOR_GOOD: Final = (MessageSizeTooLargeError, RecordTooLargeError)
 _leaked: Final[list[object]] = []
 """What belongs to the process that forked this one."""
@@ -56,15 +58,10 @@ class AioKafkaSink:
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        closing = asyncio.run_coroutine_threadsafe(self._stop(), loop)
-        try:
-            closing.result(2)
-        except TimeoutError:
-            closing.cancel()
+        asyncio.run_coroutine_threadsafe(self._stop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(2)
-        if not thread.is_alive():
-            loop.close()
+        thread.join()
+        loop.close()
         self._loop = self._thread = None
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -120,7 +117,13 @@ class AioKafkaSink:
     async def _stop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            with suppress(TimeoutError, KafkaError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await producer.stop()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:  # a producer whose broker is gone waits for it, and longer than an app should
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _said(error: BaseException) -> str:

@@ -64,6 +64,8 @@ class ConfluentSink:
         refused += [place for place, error in answers.items() if error is not None and _for_good(error)]
         if len(arrived) + len(refused) == len(records):
             return refused
+        self._producer.purge()  # what did not arrive is the caller's again
+        self._producer.flush(1.0)
         errors = [error for error in answers.values() if error is not None]
         why = failure or (str(errors[0]) if errors else "the broker does not answer")
         raise Undelivered(why, arrived)

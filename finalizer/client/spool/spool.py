@@ -77,10 +77,11 @@ class Spool:
         self._retry_at = 0
         self._count = 0
         self._done: set[int] = set()
+        self._closed = False
 
     def begin(self, run: str, clock: Clock) -> None:
         """Say which run this is. The file is opened with the first use."""
-        self.run, self.clock = run, clock
+        self.run, self.clock, self._closed = run, clock, False
 
     def add(self, records: Sequence[Record]) -> bool:
         """Write events, all or none. False: the disk refuses, keep them."""
@@ -139,7 +140,7 @@ class Spool:
     @property
     def is_refusing(self) -> bool:
         """True while nothing can be written, and until it is tried again."""
-        return self._connection is None and self.clock.monotonic() < self._retry_at
+        return self._connection is None and (self._closed or self.clock.monotonic() < self._retry_at)
 
     def work(self, function: Callable[[sqlite3.Connection], Answer]) -> Answer | None:
         """What `function` answers, in one transaction; None where the disk refuses or the file is broken."""
@@ -174,6 +175,7 @@ class Spool:
             self.settle(())
         left = self.work(lambda connection: rows.leave(connection, self.run))
         with self._lock:
+            self._closed = True
             if self._run_lock is not None:
                 if left == 0:
                     self._run_lock.release()
@@ -185,7 +187,7 @@ class Spool:
         if self._connection is not None:
             return self._connection
         now = self.clock.monotonic()
-        if now < self._retry_at:
+        if self._closed or now < self._retry_at:
             return None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -131,7 +131,7 @@ class Steps:
         return step is Step.EMPTY
 
     def stop(self, seconds: float) -> None:
-        pass
+        self._sender.close()
 
 
 @contextmanager
