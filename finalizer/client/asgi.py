@@ -51,11 +51,13 @@ class SpanMiddleware:
                         span.set_status("error")
                 await send(message)
 
-            await self._app(scope, receive, sending)
-            route = getattr(scope.get("route"), "path", None)
-            if isinstance(route, str):
-                span.update_name(f"{method} {route}")
-                span.set_attribute("http.route", route)
+            try:
+                await self._app(scope, receive, sending)
+            finally:
+                route = getattr(scope.get("route"), "path", None)
+                if isinstance(route, str):
+                    span.update_name(f"{method} {route}")
+                    span.set_attribute("http.route", route)
 
     def _at_the_end(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
