@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from finalizer.client import Client
+from finalizer.client import Client, threads
 
 
 def parent_and_child(client: Client) -> None:
@@ -56,6 +56,19 @@ def _in_pool(client: Client) -> None:
     assert client.flush(10)
 
 
+def orphan(client: Client) -> None:
+    """A parent that is killed while its child lives on."""
+    client.start_span("parent")
+    assert client.flush(10)
+    if os.fork() == 0:
+        client.start_span("child")
+        assert client.flush(10)
+        sys.stdout.write(f"{os.getpid()}\n")
+        sys.stdout.flush()
+        time.sleep(60)
+    time.sleep(60)
+
+
 def in_the_midst(client: Client) -> None:
     """Threads that tell spans all the time, while the process forks again and again."""
     stop = threading.Event()
@@ -65,8 +78,8 @@ def in_the_midst(client: Client) -> None:
             with client.span("busy"):
                 pass
 
-    threads = [threading.Thread(target=busy, daemon=True) for _ in range(3)]
-    for thread in threads:
+    busy_threads = [threading.Thread(target=busy, daemon=True) for _ in range(3)]
+    for thread in busy_threads:
         thread.start()
     for _ in range(20):
         pid = os.fork()
@@ -75,17 +88,19 @@ def in_the_midst(client: Client) -> None:
             os._exit(0 if client.flush(10) else 1)
         assert os.waitpid(pid, 0)[1] == 0
     stop.set()
-    for thread in threads:
+    for thread in busy_threads:
         thread.join(10)
 
 
 STORIES: Final[dict[str, Callable[[Client], None]]] = {
-    story.__name__: story for story in (parent_and_child, workers, pool, in_the_midst)
+    story.__name__: story for story in (parent_and_child, workers, pool, orphan, in_the_midst)
 }
 
 
 def main(story: str, folder: str, spool: str = "") -> None:
     """Live one story."""
+    # A thread that died is started again at once: in a child those of the parent look as if they had.
+    threads.RESTART_SECONDS = 0.0  # type: ignore[misc]
     path = Path(folder) / "spool.db" if spool else None
     client = Client(f"file://{folder}/events", "app", spool=path, heartbeat=0.05)
     STORIES[story](client)

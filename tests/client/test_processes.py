@@ -26,6 +26,13 @@ while True:
     number += 1
     with client.span("outer", attributes={{"number": number}}):
         client.start_span("inner").end()
+    while client.counts["buffered"] > 1000:  # no faster than the disk: what the buffer drops is another test's
+        time.sleep(0.001)
+"""
+NEXT = """
+from finalizer.client import Client
+with Client("file://{folder}/events", "app", spool="{folder}/spool.db") as client:
+    assert client.flush(10)
 """
 SIGNALLED = """
 import sys, time
@@ -87,6 +94,21 @@ def test_an_app_that_forks_notices_nothing(story: str, spool: str, tmp_path: Pat
         assert ends["busy"] > 0
     ids = Counter(event["span_id"] for event in told if event["type"] == "start")
     assert set(ids.values()) == {1}
+
+
+def test_a_child_does_not_keep_its_killed_parent_alive(tmp_path: Path) -> None:
+    """The parent's spans are ended by the next run, though a child that it forked lives on; the child's are not."""
+    parent = python("-m", "tests.client.forking", "orphan", str(tmp_path), "spooled", stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait(10)
+    parent.stdout.close()
+    try:
+        assert python("-c", NEXT.format(folder=tmp_path)).wait(20) == 0
+        assert names(events(tmp_path), "end") == {"parent": 1}
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_kills_at_any_moment_lose_nothing_that_was_on_the_disk(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_file_that_cannot_be_written_is_tried_again(path: str) -> None:
         FileSink(path).send([record(1)])
 
 
-@given(cuts=st.lists(st.integers(0, 80), min_size=1, max_size=6))
+@given(cuts=st.lists(st.sampled_from([0, 1, 10, 30, 80]), min_size=1, max_size=6))
 def test_a_line_that_was_cut_off_spoils_no_other(cuts: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
     """The disk is full in the middle of a line, again and again: each acknowledged line is there, whole."""
     path = tmp_path_factory.mktemp("sink") / "events"

@@ -163,6 +163,20 @@ def test_the_spool_has_a_size(path: Path) -> None:
     client.close()
 
 
+def test_a_start_goes_before_its_end_only(path: Path) -> None:
+    """A start whose end waits beside it can be missed; one of a span that is still open says who that is."""
+    client = SteppedClient(Spool(path, max_rows=30), FakeClock(), heartbeat=None)
+    client.sink.down = True
+    for number in range(5):
+        client.start_span(f"open {number}")
+    for number in range(24):
+        client.start_span(f"short {number}").end()
+        client.step()
+    kept = Counter((event["type"], event["name"].split()[0]) for event in rows(path))
+    assert (kept["start", "open"], kept["end", "short"]) == (5, 24)
+    client.crash()
+
+
 def test_the_spool_has_a_size_in_bytes(path: Path) -> None:
     """Few large events fill a disk as well as many small ones."""
     client = SteppedClient(Spool(path, max_bytes=500_000), FakeClock())

@@ -95,6 +95,20 @@ def test_a_sink_that_comes_back_gets_everything() -> None:
     client.close()
 
 
+def test_flush_tries_at_once_however_long_the_pause_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody waits: the pause after a failure is for when nobody does."""
+    monkeypatch.setattr("finalizer.client.sender.FIRST_PAUSE", 3600 * 1_000_000_000)
+    monkeypatch.setattr("finalizer.client.sender.LONGEST_PAUSE", 3600 * 1_000_000_000)
+    sink = MemorySink()
+    sink.down = True
+    client = Client(sink, "test")
+    client.start_span("job").end()
+    until(lambda: client.counts["failures"])
+    sink.down = False
+    assert client.flush(10)
+    client.close()
+
+
 def test_a_client_that_is_closed_takes_what_it_is_told_and_does_nothing() -> None:
     """An app that tells more after the end is not punished for it."""
     client = Client(MemorySink(), "test")
