@@ -21,7 +21,11 @@ from finalizer.client.events import Record
 from finalizer.client.sinks import Undelivered, sink_of
 from finalizer.client.sinks.collector import CollectorSink
 from finalizer.client.sinks.file import FileSink
+from finalizer.client.sinks.partial_log import logs_of
 from finalizer.client.testing import MemorySink
+from finalizer.codecs import partial_log
+from finalizer.codecs.description import describe
+from finalizer.core.model import Coordinates, Evidence, Kind, Layer
 
 
 def record(number: int, size: int = 10) -> Record:
@@ -183,6 +187,39 @@ def test_a_heartbeat_for_a_collector_is_whole() -> None:
     client.close()
     beat = next(json.loads(one.value) for one in sink.records if one.kind == "heartbeat")
     assert (beat["name"], beat["attributes"]) == ("upload", {"a": 1})
+
+
+def test_the_worker_reads_these_logs() -> None:
+    """A collector passes them on as they are: a heartbeat with the interval, then the end with all that was told."""
+    beat, end = partial_log.decode(logs_of(events()), Coordinates("otlp_logs", 0, 0, 0))
+    assert isinstance(beat, Evidence)
+    assert isinstance(end, Evidence)
+    assert (beat.kind, beat.interval, beat.key) == (Kind.HEARTBEAT, 10_000_000_000, end.key)
+    assert end.end is not None
+    assert (end.kind, end.end.at > beat.at, end.start_at) == (Kind.END, True, beat.start_at)
+    assert end.body is not None
+    told = describe([Layer(end.at, end.seq, end.body)])
+    assert (told.name, told.kind, told.parent_span_id) == ("upload", "client", "cd" * 8)
+    assert told.attributes == {"n": 1, "f": 0.5, "b": True, "l": ["x", 1], "o": {"k": "v"}}
+    assert told.resource == {"service.name": "shop"}
+    assert ([link.span_id for link in told.links], [event.name for event in told.events]) == (["34" * 8], ["retry"])
+
+
+def test_what_the_dialect_cannot_say_is_not_said(collector: Collector) -> None:
+    """Pauses; and the start of a span that does not beat, which would be held to a heartbeat that it never promised."""
+    sink = Whole()
+    client = Client(sink, "shop", heartbeat=None)
+    span = client.start_span("quiet")
+    client.on_pause()
+    client.on_resume()
+    assert client.flush(5)
+    assert [one.kind for one in sink.records] == ["start", "lifecycle", "lifecycle"]
+    assert list(CollectorSink(collector.url).send(sink.records)) == []
+    assert collector.requests == []
+    span.end()
+    client.close()
+    logs = json.loads(logs_of(sink.records))["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    assert len(logs) == 1
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])

@@ -37,9 +37,11 @@ class CollectorSink:
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, records: Sequence[Record]) -> Sequence[int]:
-        body = gzip.compress(logs_of(records), compresslevel=1)
+        logs = logs_of(records)
+        if not logs:
+            return ()
         try:
-            status = self._post(body)
+            status = self._post(gzip.compress(logs, compresslevel=1))
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Undelivered(f"{self._host}:{self._port}: {str(error) or type(error).__name__}") from error

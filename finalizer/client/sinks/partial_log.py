@@ -1,6 +1,6 @@
 """Events as partial-span logs: OTLP logs whose body is the span so far, as span processors of OpenTelemetry send them.
 
-For roads with a collector. A record of such a log stands alone, so every one holds the whole span.
+For roads with a collector. Each log stands alone, so it holds the whole span.
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ _CODES: Final = {"ok": 1, "error": 2}
 
 
 def logs_of(records: Sequence[Record]) -> bytes:
-    """An OTLP/JSON `ExportLogsServiceRequest` of these records; what the dialect cannot say is left out."""
+    """An OTLP/JSON `ExportLogsServiceRequest` of these records; empty if the dialect can say nothing of them.
+
+    It has no word for pauses, nor for the start of a span that does not beat: a heartbeat would be taken for a promise.
+    """
     found = [json.loads(one.value) for one in records if one.kind in (START, HEARTBEAT, END)]
+    found = [told for told in found if told["type"] == END or "heartbeat_interval_ms" in told]
+    if not found:
+        return b""
     logs = [_log(told) for told in found]
-    resource = {"attributes": _attributes(found[0].get("resource", {}) if found else {})}
+    resource = {"attributes": _attributes(found[0].get("resource", {}))}
     scope_logs = [{"scope": {"name": SCOPE}, "logRecords": logs}]
     return dumps({"resourceLogs": [{"resource": resource, "scopeLogs": scope_logs}]}).encode()
 
