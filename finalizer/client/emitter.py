@@ -108,20 +108,20 @@ class Emitter:
     def pause(self, spans: list[Span]) -> None:
         """The app goes to the background: each span says so, or closes with what it has, as it was asked to."""
         for span in spans:
-            if span.identity.on_pause == "partial":
+            if span.stand is Stand.OPEN and span.identity.on_pause == "partial":
                 self.end(span, "partial", partial=True)
                 continue
             with self._lock:
-                if span.stand is Stand.OPEN:
-                    span.stand = Stand.PAUSED
+                if span.stand in (Stand.OPEN, Stand.SUSPENDED):
+                    span.stand = Stand.PAUSED if span.stand is Stand.OPEN else span.stand
                     self._send(LIFECYCLE, span, self.now(span), "background")
 
     def proceed(self, spans: list[Span]) -> None:
         """The app is back."""
         with self._lock:
             for span in spans:
-                if span.stand is Stand.PAUSED:
-                    span.stand = Stand.OPEN
+                if span.stand in (Stand.PAUSED, Stand.SUSPENDED):
+                    span.stand = Stand.OPEN if span.stand is Stand.PAUSED else span.stand
                     self._send(LIFECYCLE, span, self.now(span), "foreground")
 
     def terminate(self, spans: list[Span]) -> None:

@@ -4,13 +4,14 @@
 
 Each side begins and ends the same spans with four attributes, in a process of its own, and has everything delivered at
 the end. "App" is the time that the app's thread spends in calls, at a pace that leaves the background its time; "CPU"
-is what the whole process takes. The SDK's exporter drops what it gets; ours makes every event's text. Last, the memory
-of an app whose network is gone.
+is what the whole process takes. The SDK's exporter drops what it gets; ours makes every event's text. Then a small ASGI
+app serves requests, with the client's middleware and without. Last, the memory of an app whose network is gone.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import resource
 import statistics
@@ -18,11 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from finalizer.client import Client
+from finalizer.client.asgi import SpanMiddleware
 from finalizer.client.events import Record
 from finalizer.client.testing import MemorySink
 
@@ -35,6 +37,7 @@ ATTRIBUTES: Final[dict[str, str | int | float]] = {
 PAUSE_EVERY = 100
 PAUSE_SECONDS = 0.005
 OUTAGE_EVENTS = 200_000
+USERS = 8
 
 
 class Nowhere(MemorySink):
@@ -96,6 +99,39 @@ def measure(side: str, spans: int) -> dict[str, float]:
         return {"app": in_app / spans / 1000, "cpu": (time.process_time_ns() - began) / spans / 1000}
 
 
+def requests(side: str, count: int) -> dict[str, float]:
+    """Latency of a small ASGI app under load, in microseconds: each request computes, and waits for its turn."""
+    client = Client(Nowhere(), "bench")
+
+    async def app(_: object, __: object, send: Callable[..., Awaitable[None]]) -> None:
+        for _turn in range(4):
+            json.dumps([ATTRIBUTES] * 100)
+            await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    served: Any = SpanMiddleware(app, client) if "ours" in side else app
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    took: list[float] = []
+
+    async def user() -> None:
+        for _ in range(count // USERS):
+            began = time.perf_counter_ns()
+            await served(dict(scope), None, _ignore)
+            took.append((time.perf_counter_ns() - began) / 1000)
+
+    async def load() -> None:
+        await asyncio.gather(*(user() for _ in range(USERS)))
+
+    asyncio.run(load())
+    client.close()
+    took.sort()
+    return {"p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100]}
+
+
+async def _ignore(_: object) -> None:
+    """The server's side."""
+
+
 def outage() -> dict[str, float]:
     """Memory of an app that goes on while its sink is down, in MiB."""
     sink = MemorySink()
@@ -118,6 +154,13 @@ def child(*arguments: str) -> dict[str, float]:
     return found
 
 
+def one_side(side: str, spans: int) -> dict[str, float]:
+    """What is run in a process of its own."""
+    if side == "outage":
+        return outage()
+    return requests(side, spans // 10) if side.startswith("asgi") else measure(side, spans)
+
+
 def main() -> int:
     """Run, print the table, return 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.client", description=__doc__)
@@ -126,7 +169,7 @@ def main() -> int:
     parser.add_argument("--side", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
-        print(json.dumps(outage() if given.side == "outage" else measure(given.side, given.spans)))
+        print(json.dumps(one_side(given.side, given.spans)))
         return 0
     sides = ("sdk none", "sdk batch", "ours", "ours spool")
     rounds = [{side: child("--side", side, "--spans", str(given.spans)) for side in sides} for _ in range(given.rounds)]
@@ -138,6 +181,15 @@ def main() -> int:
     for what in ("app", "cpu"):
         ratios = [one["ours"][what] / one["sdk batch"][what] for one in rounds]
         print(f"ratio {what}, paired: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    served = {"without": "asgi bare", "with finalizer.client": "asgi ours"}
+    print(f"{'a request of a small ASGI app, µs':<58}{'p50':>8}{'p99':>8}")
+    latencies = [
+        {name: child("--side", app, "--spans", str(given.spans)) for name, app in served.items()}
+        for _ in range(given.rounds)
+    ]
+    for title in served:
+        p50, p99 = (statistics.median(one[title][part] for one in latencies) for part in ("p50", "p99"))
+        print(f"{title:<58}{p50:>8.0f}{p99:>8.0f}")
     memory = child("--side", "outage")
     told = ", ".join(f"{when} {size:.0f} MiB" for when, size in memory.items())
     print(f"sink down, {OUTAGE_EVENTS:,} events, 1,000 spans that beat: peak memory {told}")

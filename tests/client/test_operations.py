@@ -51,6 +51,18 @@ def test_between_attempts_it_is_kept_alive(spans: Capture) -> None:
     assert spans.span("upload").kinds == ["start", "heartbeat", "heartbeat", "heartbeat"]
 
 
+def test_a_pause_between_attempts_is_told_and_closes_nothing(spans: Capture) -> None:
+    """The app goes to the background while it waits for the network: the operation waits on, also as `partial`."""
+    fail(spans, "op", on_pause="partial")
+    spans.client.on_pause()
+    spans.client.on_resume()
+    with spans.client.resume("op", "upload"):
+        pass
+    told = spans.span("upload")
+    assert told.kinds == ["start", "lifecycle", "lifecycle", "start", "end"]
+    assert told.reason == ""
+
+
 def test_an_operation_that_is_given_up_ends_when_its_last_attempt_did(spans: Capture) -> None:
     """After `keep`, as `abandoned`, with the error of that attempt."""
     spans.clock.advance(1)
