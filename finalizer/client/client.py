@@ -108,6 +108,8 @@ class Client:
             raise ValueError("buffer is a number of events, 1 or more")
         if instance_id and not self._settings.heartbeat:
             raise ValueError("an instance_id without a heartbeat: its one heartbeat would stand for nothing")
+        if not isinstance(sink, str) and not hasattr(sink, "whole_heartbeats"):
+            raise ValueError(f"sink is a URL (kafka://host:9092) or a sink, not a {type(sink).__name__}")
         self._sink = sink_of(sink) if isinstance(sink, str) else sink
         self._spool = None if spool is None else _spool_of(spool)
         self._most = buffer
@@ -265,6 +267,8 @@ class Client:
     def forked(self) -> None:
         """This is a child: what is under way belongs to the parent, and everything of ours begins anew."""
         self._emitter.retire()
+        if self._closed:
+            return
         self._sink.forget()
         if self._spool is not None:
             self._spool.forget()
@@ -276,7 +280,10 @@ class Client:
         """Send what begins from now on to another sink, by another clock, without the spool; returns the way back.
         For `finalizer.client.testing`."""
         before = (self._sink, self._spool, self._clock, self._run)
+        self._runner.flush(1.0)
         self._runner.stop(1.0)
+        if self._spool is not None:
+            self._spool.close()
         self._sink, self._spool, self._clock, self._run = sink, None, clock, run
         self._build()
 

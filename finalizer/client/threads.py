@@ -92,6 +92,8 @@ class Threads:
             self._starting.release()
 
     def flush(self, seconds: float, *, to_disk: bool = False) -> bool:
+        if self._stopping or not self._threads:
+            return not self._stopping  # nothing was told yet, or nothing is sent any more
         self.ensure()
         with self._changed:
             self._asked += 1

@@ -185,6 +185,7 @@ def test_a_clock_that_is_set_back_gives_no_negative_duration(spans: Capture) -> 
         ({"on_pause": "stop"}, "on_pause is background or partial"),
         ({"resource": {"a": object()}}, "resource has a value"),
         ({"buffer": 0}, "buffer is a number of events"),
+        ({"sink": None}, "sink is a URL .* or a sink, not a NoneType"),
         ({"sink": "nowhere"}, "'nowhere' names no sink"),
         ({"sink": "ftp://x"}, "'ftp://x' names no sink"),
         ({"instance_id": "pod-1", "heartbeat": None}, "an instance_id without a heartbeat"),

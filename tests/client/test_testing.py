@@ -29,6 +29,26 @@ def test_an_apps_own_client_is_captured_and_given_back() -> None:
     client.close()
 
 
+def test_a_client_with_a_spool_is_captured_and_given_back(tmp_path: Path) -> None:
+    """Nothing of a test reaches the disk, and afterwards the spool is as good as before."""
+    real = MemorySink()
+    client = Client(real, "shop", spool=tmp_path / "spool.db")
+    client.start_span("before").end()
+    with capture(client) as captured:
+        client.start_span("captured").end()
+        assert captured.span("captured").ends == 1
+    real.down = True
+    client.start_span("after")
+    client.flush(0.2)
+    client.close(0)
+    assert {event["name"] for event in real.events} == {"before"}
+    client = Client(real, "shop", spool=tmp_path / "spool.db")
+    real.down = False
+    assert client.flush(10)
+    assert [event["name"] for event in real.events if event["type"] == "end"] == ["before", "after"]
+    client.close()
+
+
 def test_spans_that_were_forgotten_are_named() -> None:
     """`assert_all_ended` says which were begun and never ended."""
     with capture() as captured:
