@@ -14,13 +14,15 @@ import msgspec
 
 from finalizer.changelog import Restored
 from finalizer.codecs.errors import Reason, Unusable
+from finalizer.codecs.evidence import EvidenceDecoder, decode_mark, is_mark
 from finalizer.codecs.state import Watermark
 from finalizer.core.clock import PartitionClock, Reading
 from finalizer.core.due import wake_at
 from finalizer.core.lifecycle import armed, weight
-from finalizer.core.model import Moment, Phase, SpanKey, State
+from finalizer.core.model import Coordinates, Moment, Phase, SpanKey, State
 from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Releases
+from finalizer.core.sources import Sources
 from finalizer.core.spans import Spans
 from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
 from finalizer.policy.schema import Policy
@@ -35,6 +37,7 @@ FORGET_LIMIT = 10_000
 BUG = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What deciding raises only by a mistake of ours: the record is put aside, and many of them stop the worker."""
 
+_NOWHERE = Coordinates("", 0, 0, 0)
 PutAside = Callable[[Record, BaseException], None]
 """Told of a record that could not be decided, before it is rejected; raises where it is one too many."""
 
@@ -49,6 +52,13 @@ class Decided(NamedTuple):
     decision: Decision
     watermark: Watermark | None
     records: int = 0
+
+
+class RekeyedInput(NamedTuple):
+    """The topic of re-keyed evidence, and what is known of its sources."""
+
+    topic: str
+    sources: Sources
 
 
 class Course:
@@ -67,9 +77,14 @@ class Course:
         most_bytes: int,
         put_aside: PutAside,
         releases: Releases | None = None,
+        rekeyed: RekeyedInput | None = None,
     ) -> None:
         remember = policy.remember
         self.spans = Spans(Remembered(remember.presumed, remember.finished, most_bytes))
+        self.evidence = None if rekeyed is None else rekeyed.topic
+        self.sources = None if rekeyed is None else rekeyed.sources
+        if rekeyed is not None:
+            decoders = {**decoders, rekeyed.topic: EvidenceDecoder(rekeyed.sources.clocks).decode}
         self.road = Road(
             policy,
             self.spans,
@@ -77,10 +92,18 @@ class Course:
             encoding=encoding,
             partitions=watermark.partitions,
             releases=releases,
+            rekeyed=self.evidence,
         )
         self.watch = self.road.watch
+        self.direct = tuple(topic for topic in watermark.offsets if topic != self.evidence)
+        """The topics that are read as they are."""
         self.clock = PartitionClock(
-            watermark.offsets, settle=policy.safety.settle, clock=watermark.clock, taken_off=watermark.taken_off
+            self.direct,
+            settle=policy.safety.settle,
+            clock=watermark.clock,
+            taken_off=watermark.taken_off,
+            deaf=watermark.deaf,
+            sources=self.sources,
         )
         self.decided = dict(watermark.offsets)
         """Input topic -> offset of the last record that the state in memory has taken in."""
@@ -126,7 +149,8 @@ class Course:
     def assigned(self, now: int, *, ends: Mapping[str, int], asked_at: int) -> None:
         """The partition is ours from now on. `ends`: where each input's log ended at `asked_at`."""
         self.clock.assigned(now)
-        for topic, offset in self.decided.items():
+        for topic in self.direct:
+            offset = self.decided[topic]
             self.clock.skipped(topic, position=offset + 1)
             self.clock.decided(topic, next_offset=offset + 1, timestamp=0)
             if ends[topic] <= offset + 1:
@@ -159,21 +183,68 @@ class Course:
     def hear(self, topic: str, records: Sequence[Record], *, end: int, stamped: bool, now: int) -> Decided:
         """Decide a frame, up to position `end`. `stamped`: its timestamps are the broker's (`LogAppendTime`).
 
-        Records at or below what is decided are passed over.
+        Records at or below what is decided are passed over. Raises `NewerFormat`.
         """
         decided, clock = self.decided[topic], self.clock
         if records and records[0].offset <= decided:
             records = [record for record in records if record.offset > decided]
+        if topic == self.evidence:
+            return self._hear_rekeyed(records, end=end, now=now)
         newest, word = 0, None
         if records:
             newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            word = _word_before(clock.to_pass, records)
+            word = word_before(clock.to_pass, records)
         clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
         self.reading = reading = clock.advance(now)
         floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
         decision = self._decide(records, self._moment(reading), floor, ceiling)
         self.decided[topic] = max(decided, end - 1)
         return Decided(decision, self.watermark(), len(records))
+
+    def _hear_rekeyed(self, records: Sequence[Record], *, end: int, now: int) -> Decided:
+        """Decide what stands before each mark by the clock before it: no mark vouches for what is heard after it."""
+        whole, before, count = Decision(), list[Record](), 0
+        for record in records:
+            if not is_mark(record.value):
+                before.append(record)
+                continue
+            count += self._decide_rekeyed(before, whole, now)
+            before = []
+            self._marked(record)
+        count += self._decide_rekeyed(before, whole, now)
+        self.reading = self.clock.advance(now)
+        assert self.evidence is not None
+        self.decided[self.evidence] = max(self.decided[self.evidence], end - 1)
+        return Decided(whole, self.watermark(), count)
+
+    def _decide_rekeyed(self, records: Sequence[Record], whole: Decision, now: int) -> int:
+        if records:
+            reading = self.clock.advance(now)
+            if not reading.clock:
+                self.clock.begin(self._first_heard(records, now))
+                reading = self.clock.advance(now)
+            whole.absorb(self._decide(records, self._moment(reading), 0, 0))
+        return len(records)
+
+    def _first_heard(self, records: Sequence[Record], now: int) -> int:
+        """The earliest time at which any of this evidence was heard."""
+        decode, first = self.road.decoders[records[0].topic], now
+        for record in records:
+            try:
+                first = min(first, decode(record.value, _NOWHERE).heard_at)
+            except Unusable:
+                continue
+        return first
+
+    def _marked(self, record: Record) -> None:
+        assert self.sources is not None and record.value is not None
+        try:
+            for vouched in decode_mark(record.value):
+                self.sources.told(vouched)
+                if vouched.lost:
+                    self.lost()
+        except Unusable:
+            return  # not ours: ours are, until they are of a newer format
 
     def tick(self, now: int) -> Decided | None:
         """What the time alone brings about, a bounded piece of it; None: nothing."""
@@ -216,6 +287,8 @@ class Course:
             gap=base.gap,
             tripped=tripped,
             pauses=pauses,
+            sources=base.sources,
+            deaf=self.clock.deaf_ahead,
         )
 
     def _moment(self, reading: Reading) -> Moment:
@@ -242,7 +315,7 @@ class Course:
         return decision
 
 
-def _word_before(moment: int | None, records: Sequence[Record]) -> int | None:
+def word_before(moment: int | None, records: Sequence[Record]) -> int | None:
     """The newest record time (ns) up to `moment`: None if there is none, or nobody asks."""
     if moment is None:
         return None
@@ -273,7 +346,9 @@ def _latest_opened(states: Mapping[SpanKey, State]) -> int:
     return max((state.first.heard_at for state in states.values() if state.phase is Phase.OPEN), default=0)
 
 
-def first_watermark(policy: Policy, offsets: Mapping[str, int], *, delivery: str, partitions: int) -> Watermark:
+def first_watermark(
+    policy: Policy, offsets: Mapping[str, int], *, delivery: str, partitions: int, sources: Sequence[str] = ()
+) -> Watermark:
     """The watermark of a state that has taken in nothing yet, and begins behind these offsets."""
     return Watermark(
         offsets=dict(offsets),
@@ -283,4 +358,5 @@ def first_watermark(policy: Policy, offsets: Mapping[str, int], *, delivery: str
         taken_off=0,
         horizon=0,
         policy=policy.fingerprint,
+        sources=tuple(sources),
     )

@@ -18,6 +18,7 @@ from finalizer.codecs import dead_letter, rejected
 from finalizer.codecs.description import describe
 from finalizer.codecs.errors import Reason, Unusable
 from finalizer.codecs.headers import final_headers
+from finalizer.codecs.parts import BadPart
 from finalizer.core import lifecycle
 from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import DeadLetter, Effects, Emit, Late
@@ -130,7 +131,10 @@ class Decision:
 
 
 class Road:
-    """The road of one partition, of so many `partitions`; `releases` are those of its worker."""
+    """The road of one partition, of so many `partitions`; `releases` are those of its worker.
+
+    `rekeyed` is the topic whose evidence was read, and counted, elsewhere before.
+    """
 
     def __init__(
         self,
@@ -141,10 +145,12 @@ class Road:
         encoding: Encoding,
         partitions: int = 1,
         releases: Releases | None = None,
+        rekeyed: str | None = None,
     ) -> None:
         self.policy = policy
         self.spans = spans
-        self._decoders = decoders
+        self.decoders = decoders
+        self._rekeyed = rekeyed
         self._terms_for = policy.terms_for
         self._looks_at_bodies = policy.looks_at_bodies
         self._fingerprint = policy.fingerprint
@@ -178,7 +184,7 @@ class Road:
         spans, terms_for = self.spans, self._terms_for
         states, end_of, insert = spans.states, spans.memory.end_of, spans.windows.insert
         topic, partition = records[0].topic, records[0].partition
-        decode = self._decoders[topic]
+        decode = self.decoders[topic]
         floor, ceiling = heard_within
         heard: list[Kind] = []
         for record in records:
@@ -204,12 +210,13 @@ class Road:
                 terms = self.named(state) if evidence.body is None else self._terms(state, evidence)
             after, effects = hear(state, evidence, terms, now)
             if effects:
-                self._carry_out(effects, record, decision)
+                came = record if topic != self._rekeyed else rejected.Original(evidence, record.key, record.value)
+                self._carry_out(effects, came, decision)
             if after is not None and after is not state:
                 states[key] = after
                 if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
                     insert(key, after.wake_at)
-        for kind, count in Counter(heard).items():
+        for kind, count in Counter(heard).items() if topic != self._rekeyed else ():
             decision.tally["evidence_total", topic, kind.name] = count
 
     def wake(self, now: Moment, *, limit: int) -> Decision:
@@ -249,22 +256,7 @@ class Road:
 
     def reject(self, record: Record, error: Unusable, decision: Decision, *, exception: str = "Unusable") -> None:
         """Write an unusable record to the rejected topic, byte for byte."""
-        headers = rejected.rejected_headers(
-            record.headers,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            reason=error.reason,
-            detail=error.detail,
-            stage="decode" if exception == "Unusable" else "decide",
-            exception_class=exception,
-        )
-        value = record.value
-        if self._rejected_bytes is not None:
-            taken = len(record.key or b"") + sum(len(name) + len(text or b"") + 10 for name, text in headers)
-            value, cut = rejected.fit(value, max(0, self._rejected_bytes - taken))
-            headers += cut
-        decision.outputs.append(Output(Topic.REJECTED, record.key, value, headers, record.timestamp))
+        decision.outputs.append(rejected_output(record, error, max_bytes=self._rejected_bytes, exception=exception))
         decision.tally["rejected_total", record.topic, error.reason.value] += 1
 
     def _terms(self, state: State, evidence: Evidence) -> Terms:
@@ -367,3 +359,36 @@ def _plain(state: State) -> bool:
     if closed is None or end is None:
         return False
     return closed.cause is _COMPLETED and closed.revision == 1 and fits(end)
+
+
+def rejected_output(
+    record: Record,
+    error: Unusable,
+    *,
+    max_bytes: int | None,
+    exception: str = "Unusable",
+    part: BadPart | None = None,
+) -> Output:
+    """An unusable record for the rejected topic, byte for byte; of a record that carries many, the bad part alone.
+
+    `max_bytes` bounds key, value and headers together.
+    """
+    headers = rejected.rejected_headers(
+        record.headers,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        reason=error.reason,
+        detail=error.detail,
+        stage="decode" if exception == "Unusable" else "decide",
+        exception_class=exception,
+    )
+    value = record.value
+    if part is not None:
+        value = part.value
+        headers.append(("dlq.where", part.where.encode()))
+    if max_bytes is not None:
+        taken = len(record.key or b"") + sum(len(name) + len(text or b"") + 10 for name, text in headers)
+        value, cut = rejected.fit(value, max(0, max_bytes - taken))
+        headers += cut
+    return Output(Topic.REJECTED, record.key, value, headers, record.timestamp)

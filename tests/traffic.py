@@ -80,6 +80,16 @@ async def send(
         await producer.stop()
 
 
+async def scatter(
+    bootstrap: str, topic: str, events: Iterable[Mapping[str, Any]], *, partitions: int = 3, first: int = 0
+) -> None:
+    """Send native events without keys to one partition after the other, beginning with `first`."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2) as producer:
+        for number, one in enumerate(events, start=first):
+            await producer.send(topic, value=json.dumps(one).encode(), partition=number % partitions)
+        await producer.flush()
+
+
 class Final(NamedTuple):
     """What a reader of `spans.finalized` sees of one final."""
 

@@ -37,6 +37,7 @@ def command(config: ConfigFile, connection: Connection, **options: Any) -> int:
     except Stop as stop:
         problems.append(stop.sentence)
     else:
+        problems += unreadable(settings.policy)
         logging.getLogger().addHandler(logging.NullHandler())  # what the client logs is told as a problem
         problems += asyncio.run(examine_broker(settings, with_topics=policy is not None))
     if problems:
@@ -45,6 +46,17 @@ def command(config: ConfigFile, connection: Connection, **options: Any) -> int:
     assert policy is not None
     click.echo(summary(config, connection, policy))
     return int(Exit.DONE)
+
+
+def unreadable(policy: Policy) -> list[str]:
+    """Inputs whose format needs what is not installed."""
+    from finalizer.shell.decoders import source_decoders  # noqa: PLC0415 - protobuf takes its time
+
+    try:
+        source_decoders(policy)
+    except Stop as stop:
+        return [stop.sentence]
+    return []
 
 
 async def examine_broker(settings: Settings, *, with_topics: bool) -> list[str]:

@@ -9,9 +9,24 @@ from collections.abc import Iterable
 from typing import Final
 
 from finalizer.codecs.errors import Reason
+from finalizer.core.model import Evidence
 
 Header = tuple[str, bytes]
 _CONNECT: Final = "__connect.errors."
+
+
+class Original:
+    """Re-keyed evidence as the record that it came in: where that was, and what is left of it."""
+
+    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "value")
+
+    def __init__(self, evidence: Evidence, key: bytes | None, value: bytes | None) -> None:
+        source, body = evidence.source, evidence.body
+        self.topic, self.partition, self.offset = source.topic, source.partition, source.offset
+        self.timestamp = source.heard_at // 1_000_000
+        self.key = key
+        self.value = value if body is None else body.data
+        self.headers: list[Header] = []
 
 
 def rejected_headers(

@@ -31,12 +31,15 @@ _HEAD = struct.Struct(">BB")
 _SENT_HEAD, _UNSENT_HEAD = _HEAD.pack(VERSION, 0), _HEAD.pack(VERSION, _UNSENT)
 _OPEN = Phase.OPEN
 _BEAT = struct.Struct(">BBqqqqi")
+_FAR_BEAT = struct.Struct(">BBqqqqiH")
+"""Heard in another partition: that of the source of re-keyed evidence."""
 _BLOCK_KEY = struct.Struct(">qq")
 _SPAN_KEY_BYTES = 24
 _ENTRY_BYTES = 16
 _SEQ_LIMIT = 2**31
 _TOPIC_LIMIT = 0x40
 """Topics that fit into a byte beside what was said again."""
+_PARTITION_LIMIT = 2**16
 
 _encode = msgspec.msgpack.Encoder().encode
 _StoredLayer = tuple[int, int, int, bytes]
@@ -85,6 +88,10 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
     """Partition clock at which the mass-close breaker tripped; 0: it has not."""
     pauses: tuple[Pause, ...] = ()
     """Suspected outages, those among them that are over and still count."""
+    sources: tuple[str, ...] = ()
+    """Input topics that were re-keyed for it."""
+    deaf: tuple[tuple[int, int], ...] = ()
+    """Time (since, until) that is yet to be taken off, once the clock passes it."""
 
 
 class Whole(NamedTuple):
@@ -124,7 +131,7 @@ Entry = Watermark | Whole | Beat | Gone | Block | None
 
 
 class StateCodec:
-    """Writes and reads changelog records of one partition. `topics` are the inputs, in a fixed order."""
+    """Writes and reads changelog records of one partition. `topics` are all at which evidence may have been heard."""
 
     def __init__(self, topics: Sequence[str], partition: int) -> None:
         self._topics = tuple(sorted(topics))
@@ -181,15 +188,19 @@ class StateCodec:
     def _beat(self, state: State, again: int) -> bytes | None:
         last = state.last
         index = self._index.get(last.topic)
-        if index is None or index >= _TOPIC_LIMIT or last.partition != self._partition or state.seq >= _SEQ_LIMIT:
+        if index is None or index >= _TOPIC_LIMIT or state.seq >= _SEQ_LIMIT or last.partition >= _PARTITION_LIMIT:
             return None
-        index |= again
-        return _BEAT.pack(VERSION, index, state.last_seen, state.heard, last.offset, last.heard_at, state.seq)
+        hot = VERSION, index | again, state.last_seen, state.heard, last.offset, last.heard_at, state.seq
+        return _BEAT.pack(*hot) if last.partition == self._partition else _FAR_BEAT.pack(*hot, last.partition)
 
     def _hot(self, key: SpanKey, value: bytes) -> Beat:
-        _, index, last_seen, heard, offset, heard_at, seq = _BEAT.unpack(value)
+        partition = self._partition
+        if len(value) == _BEAT.size:
+            _, index, last_seen, heard, offset, heard_at, seq = _BEAT.unpack(value)
+        else:
+            _, index, last_seen, heard, offset, heard_at, seq, partition = _FAR_BEAT.unpack(value)
         again, index = index & ~(_TOPIC_LIMIT - 1), index & _TOPIC_LIMIT - 1
-        last = Coordinates(self._topics[index], self._partition, offset, heard_at)
+        last = Coordinates(self._topics[index], partition, offset, heard_at)
         return Beat(key, last_seen, heard, last, seq, again)
 
     def _whole(self, key: SpanKey, value: bytes) -> Whole:

@@ -17,13 +17,32 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from finalizer.core.model import Stop
 from finalizer.core.terms import BEHIND_AFTER, SECOND
 
 _STOPS = 64
 _OPEN_END = 2**63 - 1
+
+Interval = tuple[int, int]
+"""Since, until."""
+
+
+class Vouching(Protocol):
+    """Sources whose evidence comes re-keyed: others read them, and vouch for how far they were heard."""
+
+    @property
+    def time(self) -> int: ...
+    @property
+    def caught_up(self) -> bool: ...
+    @property
+    def blind(self) -> bool: ...
+    @property
+    def settling(self) -> bool: ...
+    @property
+    def deaf(self) -> list[Interval]: ...
+    def passed(self, clock: int) -> None: ...
 
 
 class Reading(NamedTuple):
@@ -95,8 +114,9 @@ class _Topic:
 class PartitionClock:
     """The clocks of one partition over its input topics, from the moment it was assigned.
 
-    `clock` and `taken_off` come from the watermark on a restore; 0 where there is none. Not safe to share between
-    threads: readings are handed over to whoever owns it.
+    `clock`, `taken_off` and `deaf` come from the watermark on a restore; 0 and nothing where there is none. With
+    `sources` it follows these, too; there may be no topic then. Not safe to share between threads: readings are handed
+    over to whoever owns it.
     """
 
     __slots__ = (
@@ -107,7 +127,9 @@ class PartitionClock:
         "_clock",
         "_deaf",
         "_followed",
+        "_keep_after",
         "_settle",
+        "_sources",
         "_to_pass",
         "_topics",
         "stops",
@@ -123,6 +145,8 @@ class PartitionClock:
         behind_after: int = BEHIND_AFTER,
         clock: int = 0,
         taken_off: int = 0,
+        deaf: Iterable[Interval] = (),
+        sources: Vouching | None = None,
     ) -> None:
         self._topics = {topic: _Topic(clock) for topic in topics}
         self._settle = settle
@@ -135,7 +159,9 @@ class PartitionClock:
         self._assigned: int | None = None
         self._to_pass: int | None = None
         self._blind_until = 0
-        self._deaf: list[tuple[int, int]] = []
+        self._deaf: list[Interval] = list(deaf)
+        self._keep_after = _OPEN_END
+        self._sources = sources
         self._followed = False
 
     def assigned(self, now: int) -> None:
@@ -144,7 +170,13 @@ class PartitionClock:
         for topic in self._topics.values():
             topic.reset()
         self._followed = False
-        self._deaf.append((now, now + self._settle))
+        if self._topics:
+            self._deaf.append((now, now + self._settle))
+
+    def begin(self, at: int) -> None:
+        """The first evidence was heard at this moment: no time before it concerns anybody."""
+        if self._clock == 0:
+            self._clock = at
 
     def skipped(self, topic: str, *, position: int) -> None:
         """Reading goes on (or begins) at `position`, and no record in between was handed out.
@@ -198,19 +230,28 @@ class PartitionClock:
 
     def advance(self, now: int) -> Reading:
         """Move the clock as far as is known, and tell what may be done."""
-        topics = self._topics.values()
+        topics, sources = self._topics.values(), self._sources
         for topic in topics:
             self._look(topic, now)
         if not self._followed and self._assigned is not None and all(topic.followed for topic in topics):
             self._followed = True
-        self._move(min(topic.time for topic in topics))
-        behind = now - self._clock > self._behind_after
+        times = [topic.time for topic in topics]
         blind = now < self._blind_until or any(topic.blind_since is not None for topic in topics)
         settling = self._assigned is None or now < self._assigned + self._settle
+        caught_up = all(topic.caught_up for topic in topics)
+        if sources is not None:
+            times.append(sources.time)
+            blind, settling, caught_up = (
+                blind or sources.blind,
+                settling or sources.settling,
+                caught_up and sources.caught_up,
+            )
+        self._move(min(times))
+        behind = now - self._clock > self._behind_after
         return Reading(
             self._clock,
             self._clock - self.taken_off,
-            all(topic.caught_up for topic in topics),
+            caught_up,
             behind,
             blind,
             settling,
@@ -248,16 +289,47 @@ class PartitionClock:
             return
         self._clock = to
         if self._to_pass is not None and to >= self._to_pass:
-            self._deaf.append((max(topic.word for topic in self._topics.values()), self._to_pass))
+            if self._topics:
+                self._deaf.append((max(topic.word for topic in self._topics.values()), self._to_pass))
             self._to_pass = None
         if at == 0:
             # The very first reading: there is no span yet that anybody could have been patient with.
             return
-        deaf = [*self._deaf, *((t.blind_since, _OPEN_END) for t in self._topics.values() if t.blind_since is not None)]
-        for since, until in sorted(deaf):
+        for since, until in sorted(self._all_deaf()):
             lost = min(until, to) - max(since, at)
             if lost > 0:
-                self.stops.append(Stop(max(since, at) - self.taken_off, lost))
+                self._stood_still(max(since, at) - self.taken_off, lost)
                 self.taken_off += lost
                 at = min(until, to)
-        self._deaf = [interval for interval in self._deaf if interval[1] > to]
+        self._forget(to)
+
+    def _stood_still(self, at: int, lost: int) -> None:
+        """A mark tells deaf time in pieces: patience that did not move in between stands where it stood."""
+        if self.stops and self.stops[-1].at == at:
+            lost += self.stops.pop().lost
+        self.stops.append(Stop(at, lost))
+
+    def _all_deaf(self) -> list[Interval]:
+        still = [(t.blind_since, _OPEN_END) for t in self._topics.values() if t.blind_since is not None]
+        return [*self._deaf, *still, *(() if self._sources is None else self._sources.deaf)]
+
+    def _forget(self, passed: int) -> None:
+        until = min(passed, self._keep_after)
+        self._deaf = [interval for interval in self._deaf if interval[1] > until]
+        if self._sources is not None:
+            self._sources.passed(passed)
+
+    @property
+    def deaf_ahead(self) -> tuple[Interval, ...]:
+        """Time in which we could not hear that the clock has yet to pass: a restart must not forget it."""
+        return tuple(sorted(one for one in self._all_deaf() if one[1] > self._clock and one[1] != _OPEN_END))
+
+    def keep_deaf_after(self, moment: int) -> None:
+        """Somebody asks `deaf_until`, and knows everything up to this moment."""
+        self._keep_after = moment
+
+    def deaf_until(self, moment: int) -> tuple[Interval, ...]:
+        """Time in which we could not hear, from what is known already up to this moment."""
+        known = self._keep_after
+        cut = ((max(since, known), min(until, moment)) for since, until in sorted(self._all_deaf()))
+        return tuple((since, until) for since, until in cut if since < until)

@@ -11,7 +11,7 @@ from finalizer.core.terms import Terms
 from finalizer.policy.problems import quoted
 from finalizer.policy.quantities import duration_text
 from finalizer.policy.read import Given, Reader
-from finalizer.policy.schema import Format, Policy, Safety, Topics
+from finalizer.policy.schema import Format, Policy, Rekey, Safety, Topics
 
 SPAN_KINDS = ("internal", "server", "client", "producer", "consumer")
 
@@ -24,12 +24,15 @@ class RuleGiven(NamedTuple):
 
 
 def check_inputs(given: Sequence[Given] | None, reader: Reader) -> None:
-    """There is an input, and `kind` stands only where records lack a type."""
+    """There is an input, `kind` stands only where records lack a type, and batches are re-keyed."""
     if given is not None and not given:
         reader.blame("at least one input is needed", "inputs")
     for index, one in enumerate(given or ()):
         if "kind" in one and one.get("format", Format.NATIVE) is not Format.NATIVE:
             reader.blame("only native records can lack a kind", f"inputs[{index}].kind")
+        if one.get("rekey") is Rekey.NEVER and one.get("format", Format.NATIVE) is not Format.NATIVE:
+            message = f"a record of {one['format'].value} may hold many traces: only native inputs can do without"
+            reader.blame(message, f"inputs[{index}].rekey")
 
 
 def check_topics(given: Sequence[Given] | None, settings: Policy, reader: Reader) -> None:

@@ -9,7 +9,6 @@ from typing import TypeVar
 import msgspec
 
 from finalizer.core.terms import Terms
-from finalizer.policy import not_yet
 from finalizer.policy.checks import (
     RuleGiven,
     check_creation,
@@ -47,7 +46,6 @@ def load(text: str, *, origin: str = "finalizer.yaml") -> Policy:
     rules = [RuleGiven(one, _overlaid(default, one.get("terms", {}))) for one in given.get("rules", ())]
     inputs = given.get("inputs")
     check_inputs(inputs, reader)
-    not_yet.refuse(given, reader)
     check_topics(inputs, settings, reader)
     check_terms(default, "terms", reader)
     check_rules(rules, default, reader)

@@ -35,6 +35,7 @@ class App(faust.App):
 
     owner: Assignment
     framed_topics: frozenset[str]
+    fixed_topics: frozenset[str]
 
     def start_positions(self, tps: Any) -> Any:
         return self.owner.start_positions(tps)
@@ -76,17 +77,15 @@ def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
         consumer_group_instance_id=settings.instance_id,
     )
     app.owner = owner
-    app.framed_topics = frozenset({*settings.inputs, settings.changelog})
+    app.fixed_topics = frozenset({*settings.inputs, settings.changelog})
+    app.framed_topics = app.fixed_topics | set(settings.sources)
     app.transport = FrameTransport(app.conf.broker_consumer, app)
     app.Table("open_spans", partitions=facts.partitions, store=store.register())
-    source = app.topic(*settings.inputs, schema=FrameSchema(), partitions=facts.partitions)
+    source = app.topic(*settings.inputs, *settings.sources, schema=FrameSchema(), partitions=facts.partitions)
 
     async def frames(stream: Any) -> None:
         async for event in stream.noack().events():
-            frame = event.value
-            partition = owner.partitions.get(frame.partition)
-            if partition is not None:
-                partition.accept(event, frame)
+            owner.accept(event, event.value)
 
     app.agent(source, name="frames")(frames)
 

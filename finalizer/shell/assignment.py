@@ -13,16 +13,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber, ProducerFenced
 from faust.types import TP
 
 from finalizer.course import Hole
 from finalizer.shell import logs
-from finalizer.shell.frames import Answer, FrameConsumer
+from finalizer.shell.frames import Answer, Frame, FrameConsumer
 from finalizer.shell.membership import Membership
 from finalizer.shell.partition import Partition
 from finalizer.shell.ready import Making
+from finalizer.shell.rekey import Rekey
 from finalizer.shell.stop import Exit, Stop
 
 log = logs.get("assignment")
@@ -43,6 +45,8 @@ class Assignment:
     def __init__(self, making: Making) -> None:
         self.partitions: dict[int, Partition] = {}
         self.making = making
+        self.rekey: Rekey | None = None
+        """Where inputs are re-keyed."""
         self.consumer: FrameConsumer | None = None
         self.membership: Membership | None = None
         self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
@@ -73,6 +77,8 @@ class Assignment:
         limit = self.making.settings.session_timeout / 3
         await _cancelled(self._cures)
         running = [one for one in self.partitions.values() if one.running]
+        if self.rekey is not None:
+            await self.rekey.revoked(limit)
         clean = await asyncio.gather(*(one.quiesce(limit) for one in running))
         for partition, is_clean in zip(running, clean, strict=True):
             if is_clean:
@@ -97,19 +103,28 @@ class Assignment:
 
     def start_positions(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         """Where to read on: after what is decided in memory, which after a restore is what is durable."""
-        known = {}
+        known, tps = dict[TP, int](), list(tps)
         for tp in tps:
             partition = self.partitions.get(tp.partition)
             if partition is not None and tp.topic in partition.decided:
                 known[tp] = partition.decided[tp.topic] + 1
-        return known
+        return known if self.rekey is None else known | self.rekey.start_positions(tps)
 
     def durable(self, tp: TP) -> int | None:
         """The last offset that is durable: what the group may commit."""
+        if self.rekey is not None and tp in self.rekey.sources:
+            return self.rekey.durable(tp)
         partition = self.partitions.get(tp.partition)
         return None if partition is None else partition.durable.get(tp.topic)
 
-    # What partitions ask for.
+    def accept(self, event: Any, frame: Frame) -> None:
+        """Hand a frame to whoever it is for."""
+        if self.rekey is not None and self.rekey.reads(frame.topic):
+            self.rekey.accept(event, frame)
+        elif frame.partition in self.partitions:
+            self.partitions[frame.partition].accept(event, frame)
+
+    # What partitions and sources ask for.
 
     def hold(self, number: int, topic: str) -> None:
         if self.consumer is not None:
@@ -121,6 +136,12 @@ class Assignment:
 
     def answer(self, number: int, topic: str) -> Answer | None:
         return None if self.consumer is None else self.consumer.answers.get(TP(topic, number))
+
+    async def read_again(self, positions: Mapping[TP, int]) -> None:
+        """Seek, and poll what may have been held."""
+        if self.consumer is not None:
+            await self.consumer.seek_wait(positions)
+            self.consumer.held -= set(positions)
 
     def doubt(self, partition: Partition, error: BaseException) -> None:
         """Something about a partition is not certain any more: see to it, outside of the partition's own tasks."""
@@ -177,6 +198,8 @@ class Assignment:
             await asyncio.wait([self._recovering])
         await _stopped(self.partitions.values())
         self.partitions.clear()
+        if self.rekey is not None:
+            await self.rekey.close()
         if self._stops:
             await asyncio.wait(self._stops)
 
@@ -190,6 +213,8 @@ class Assignment:
             log.info("not_committed", "the broker does not answer; the group's offsets are a little behind the state")
 
     async def _recover(self, numbers: set[int], generation: int) -> None:
+        if self.rekey is not None and self.consumer is not None:
+            self.making.places = self.rekey.look(self.consumer)
         lost = [n for n in self.partitions if n not in numbers or self._kept_in.get(n) != generation - 1]
         for number in lost:
             self._kept_in.pop(number, None)
@@ -207,6 +232,10 @@ class Assignment:
             for topic in partition.decided:  # it may have been in doubt when it was revoked
                 self.release(partition.number, topic)
             self._start(partition, generation)
+        if self.rekey is not None and self.consumer is not None:
+            await self.rekey.recover(self.consumer.assignment(), generation, self.consumer)
+            if generation != self.generation:
+                return
         self.assigned = True
         log.info(
             "ready",
@@ -235,6 +264,8 @@ class Assignment:
 
     def _start(self, partition: Partition, generation: int) -> None:
         partition.start(generation)
+        if partition.course.sources is not None:
+            partition.course.sources.expect(self.making.places)
         self._kept_in[partition.number] = generation
         for topic in partition.paused_inputs:
             self.hold(partition.number, topic)
@@ -277,9 +308,7 @@ class Assignment:
             return
         self._install(made)
         self._start(made, generation)
-        tps = {TP(topic, number) for topic in made.decided}
-        await self.consumer.seek_wait(self.start_positions(tps))
-        self.consumer.held -= tps
+        await self.read_again(self.start_positions({TP(topic, number) for topic in made.decided}))
 
     def _leaving(self, partition: Partition) -> asyncio.Task[None]:
         """Stop a partition that is not among ours any more, whatever becomes of who asked for it."""

@@ -19,11 +19,12 @@ from finalizer.changelog import Restored
 from finalizer.codecs.otlp import JSON
 from finalizer.codecs.verdict import cause_word
 from finalizer.core.model import Phase
-from finalizer.course import Course, first_watermark, past_gaps
+from finalizer.core.sources import Place, Sources
+from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decision, Decode, Encoding
 from finalizer.shell import alarms, logs
 from finalizer.shell.brokertime import BrokerTime
-from finalizer.shell.metrics import About, Metrics, PartitionView
+from finalizer.shell.metrics import About, Metrics, PartitionView, SourceView
 from finalizer.shell.partition import Undecided
 from finalizer.shell.ready import check_state
 from finalizer.shell.restore import read_changelog
@@ -51,12 +52,12 @@ async def _run(settings: Settings, decoders: Mapping[str, Decode]) -> int:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    partitions, has_state = await _look(settings)
+    partitions, places, has_state = await _look(settings)
     restored = await read_changelog(settings, range(partitions)) if has_state else {}
     about = About(policy=settings.policy.fingerprint, delivery="dry_run", app_id=settings.app_id)
     rules = ["default", *(rule.name for rule in settings.policy.rules)]
-    metrics = Metrics(inputs=settings.inputs, rules=rules, about=about)
-    dry = DryRun(settings, decoders, metrics, partitions=partitions)
+    metrics = Metrics(inputs=settings.named, rules=rules, about=about)
+    dry = DryRun(settings, decoders, metrics, partitions=partitions, places=places)
     metrics.watch(dry)
     web = Web(settings.web_bind, settings.web_port, metrics=metrics, health=dry, about=about)
     await web.start()
@@ -75,33 +76,47 @@ async def _run(settings: Settings, decoders: Mapping[str, Decode]) -> int:
     return int(Exit.DONE)
 
 
-async def _look(settings: Settings) -> tuple[int, bool]:
-    """Partitions of the inputs, and whether a worker has left a state. Raises `Stop` where there is nothing to read."""
+async def _look(settings: Settings) -> tuple[int, set[Place], bool]:
+    """Partitions of the inputs, those of the re-keyed ones, and whether a worker has left a state.
+
+    Raises `Stop` where there is nothing to read.
+    """
     admin = await connect(settings)
     try:
         described = await admin.describe_topics()
     finally:
         await admin.close()
     found = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
-    missing = [topic for topic in settings.inputs if topic not in found]
+    missing = [topic for topic in (*settings.inputs, *settings.sources) if topic not in found]
+    if settings.evidence in missing:
+        words = f"there is no topic {settings.evidence}: what is re-keyed can be followed only once a worker has run"
+        raise Stop(Exit.CONFIGURATION, words)
     if missing:
         raise Stop(Exit.CONFIGURATION, f"there is no topic {', '.join(missing)}, and a dry run creates none")
     counts = {found[topic] for topic in settings.inputs}
     if len(counts) > 1:
         raise Stop(Exit.CONFIGURATION, "input topics must have equal numbers of partitions")
-    return counts.pop(), settings.changelog in found
+    places = {(topic, number) for topic in settings.sources for number in range(found[topic])}
+    return counts.pop(), places, settings.changelog in found
 
 
 class DryRun:
     """All partitions in one task. What the web server asks of a worker, it answers itself."""
 
     def __init__(
-        self, settings: Settings, decoders: Mapping[str, Decode], metrics: Metrics, *, partitions: int
+        self,
+        settings: Settings,
+        decoders: Mapping[str, Decode],
+        metrics: Metrics,
+        *,
+        partitions: int,
+        places: set[Place],
     ) -> None:
         self._settings = settings
         self._decoders = decoders
         self._metrics = metrics
         self._partitions = partitions
+        self._places = places
         self._courses: dict[int, Course] = {}
         self._time = BrokerTime()
         self._stamps: dict[TopicPartition, int] = {}
@@ -123,6 +138,10 @@ class DryRun:
             )
             for number, course in self._courses.items()
         ]
+
+    def sources(self) -> Iterable[SourceView]:
+        """The workers tell of them: a dry run re-keys nothing."""
+        return ()
 
     def broker_clock_offset_seconds(self) -> float:
         return self._time.offset_seconds()
@@ -174,7 +193,13 @@ class DryRun:
             if watermark is None:
                 offsets = {topic: which[TopicPartition(topic, number)] - 1 for topic in settings.inputs}
                 delivery = Delivery.EFFECTIVELY_ONCE.value
-                watermark = first_watermark(settings.policy, offsets, delivery=delivery, partitions=self._partitions)
+                watermark = first_watermark(
+                    settings.policy,
+                    offsets,
+                    delivery=delivery,
+                    partitions=self._partitions,
+                    sources=settings.sources,
+                )
             check_state(settings, watermark, partitions=self._partitions)
             begins = {topic: first[TopicPartition(topic, number)] for topic in settings.inputs}
             watermark, _ = past_gaps(watermark, begins, found.states)
@@ -185,6 +210,7 @@ class DryRun:
                 encoding=Encoding(lambda _: b"", JSON),
                 most_bytes=settings.policy.remember.max_bytes // self._partitions,
                 put_aside=Undecided(),
+                rekeyed=RekeyedInput(settings.evidence, Sources(self._places)) if settings.sources else None,
             )
             course.fill(found)
             now = self._time.now()
@@ -200,6 +226,8 @@ class DryRun:
             position = await consumer.position(place)
             if records or position > course.decided[place.topic] + 1:
                 self._hear(course, place.topic, records, position)
+            if place.topic == course.evidence:
+                continue  # what is known of the sources stands in it
             stamp, highwater = consumer.last_poll_timestamp(place), consumer.highwater(place)
             if stamp and highwater is not None and stamp != self._stamps.get(place):
                 self._stamps[place] = stamp
@@ -208,7 +236,8 @@ class DryRun:
         self._polled_at = began
 
     def _hear(self, course: Course, topic: str, records: Any, position: int) -> None:
-        course.clock.moved(topic, position=position)
+        if topic != course.evidence:
+            course.clock.moved(topic, position=position)
         stamped = bool(records) and records[-1].timestamp_type == 1
         course.hear(topic, records, end=position, stamped=stamped, now=self._time.now())
 

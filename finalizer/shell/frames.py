@@ -203,6 +203,8 @@ class FrameConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         app: Any = self.app
         self.framed: frozenset[str] = app.framed_topics
+        self.fixed: frozenset[str] = app.fixed_topics
+        """Topics whose partitions the state was made with."""
         self.positions: Positions = app.start_positions
         self.durable: Callable[[TP], int | None] = app.durable
         self.fail: Callable[[Stop], None] = app.fail
@@ -274,7 +276,7 @@ class FrameConsumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         most = self.app.conf.topic_partitions
-        for topic in sorted({tp.topic for tp in assigned if tp.topic in self.framed and tp.partition >= most}):
+        for topic in sorted({tp.topic for tp in assigned if tp.topic in self.fixed and tp.partition >= most}):
             self.fail(
                 Stop(
                     Exit.SAFETY,

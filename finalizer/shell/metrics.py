@@ -68,11 +68,27 @@ class PartitionView(msgspec.Struct, frozen=True, kw_only=True):
     """Input topic -> records that retention deleted unread, counted since this worker has the partition."""
 
 
+class SourceView(msgspec.Struct, frozen=True, kw_only=True):
+    """One partition of a re-keyed input, as it is now."""
+
+    topic: str
+    number: int
+    clock_lag_seconds: float | None = None
+    """As the partitions of this worker know it; None: it has none."""
+    paused: bool = False
+    """It is re-keyed here, and held because too many of its records are unusable."""
+    gap_records: int = 0
+    """Records that retention deleted unread, counted since it is re-keyed here."""
+
+
 class View(Protocol):
-    """What a scrape asks of the worker. Both answers come at once: no I/O, no waiting."""
+    """What a scrape asks of the worker. All answers come at once: no I/O, no waiting."""
 
     def partitions(self) -> Iterable[PartitionView]:
         """The partitions assigned to this worker, those being restored among them."""
+
+    def sources(self) -> Iterable[SourceView]:
+        """All partitions of the inputs that are re-keyed."""
 
     def broker_clock_offset_seconds(self) -> float:
         """How far the broker's clock is ahead of this worker's."""
@@ -176,8 +192,9 @@ class Metrics(Collector):
         }
         if self._view is None:
             return samples
-        partitions = tuple(self._view.partitions())
-        self._count_gaps(partitions)
+        partitions, sources = tuple(self._view.partitions()), tuple(self._view.sources())
+        self._count_gaps((one.number, *gap) for one in partitions for gap in one.input_gap_records.items())
+        self._count_gaps((one.number, one.topic, one.gap_records) for one in sources)
         samples["broker_clock_offset_seconds",] = self._view.broker_clock_offset_seconds()
         for name in ("open_spans", "open_bytes", "due_backlog", "remembered_spans", "remembered_bytes"):
             samples[name,] = sum(getattr(one, name) for one in partitions)
@@ -190,22 +207,25 @@ class Metrics(Collector):
             samples["partition_clock_lag_seconds", number] = one.clock_lag_seconds
             samples["caught_up", number] = one.caught_up
             samples["may_close", number] = one.may_close
+        for source in sources:
+            if source.clock_lag_seconds is not None:
+                samples["source_clock_lag_seconds", source.topic, str(source.number)] = source.clock_lag_seconds
         for topic in self._configured["input"]:
-            samples["input_paused", topic] = sum(topic in one.paused_inputs for one in partitions)
+            held = sum(topic in one.paused_inputs for one in partitions)
+            samples["input_paused", topic] = held + sum(one.paused and one.topic == topic for one in sources)
         for reason in PauseReason:
             samples["closing_paused", reason.value] = sum(reason in one.closing_paused for one in partitions)
         return samples
 
-    def _count_gaps(self, partitions: Iterable[PartitionView]) -> None:
-        """Add what is new in the partitions' own counts: a total that shrank with a revoked partition would, to
-        Prometheus, be a restart, and what is left of it a new loss.
+    def _count_gaps(self, counts: Iterable[tuple[int, str, int]]) -> None:
+        """Add what is new in the counts by (partition, input topic): a total that shrank with a revoked partition
+        would, to Prometheus, be a restart, and what is left of it a new loss.
         """
-        for one in partitions:
-            for topic, records in one.input_gap_records.items():
-                known = self._gaps.get((one.number, topic), 0)
-                self._gaps[one.number, topic] = records
-                new = records - known if records >= known else records
-                self._totals[self._admit(("input_gap_records_total", topic))] += new
+        for number, topic, records in counts:
+            known = self._gaps.get((number, topic), 0)
+            self._gaps[number, topic] = records
+            new = records - known if records >= known else records
+            self._totals[self._admit(("input_gap_records_total", topic))] += new
 
 
 class _Histogram:

@@ -3,7 +3,7 @@
 The worker counts nothing that is not here, the README's table is generated from here, and the sets of label values
 are here too, so that no value can invent a time series. `may_close` is there because `closing_paused` says
 why closing waits but not where, `remembered_bytes` and `open_bytes` because they are seen to near their bounds before
-something follows from it.
+something follows from it, `source_clock_lag_seconds` because one source that nobody re-keys holds back all partitions.
 """
 
 from __future__ import annotations
@@ -188,6 +188,12 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         " `closing_paused` says why. Falls: it is catching up after an outage, and closes nothing until it has.",
     ),
     Metric(
+        "source_clock_lag_seconds", _GAUGE, (INPUT, PARTITION), "seconds",
+        "How far a partition of a re-keyed input is behind, as the partitions of this worker know it from its marks.",
+        "One far above the others holds back closing everywhere. With `input_paused`: its records are unusable. Else no"
+        " worker re-keys it (is one gone, frozen, or left out by a rolling deploy?) or it has more than is re-keyed.",
+    ),
+    Metric(
         "caught_up", _GAUGE, (PARTITION,), "1 or 0",
         "1: nothing was unread or undecided on any input of this partition at the latest fetch answers.",
         "0 for minutes: more arrives than is decided, or the broker does not answer. The count of these series is the"
@@ -203,7 +209,8 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         "Partitions that close nothing by inference, by reason; a partition may have several.",
         "`behind`, `restoring`, `settling`, `rebalancing` pass by themselves. `blind`: look at the broker. `outage`: at"
         " the road from the clients. `breaker`: at what would be closed, then `finalizer release breaker`."
-        " `input_paused`: at `rejected_total`. `unmarked`: no worker re-keys one of the sources."
+        " `input_paused`: at `rejected_total`. `unmarked`: no worker re-keys one of the sources"
+        " (`source_clock_lag_seconds` says which)."
         " `instances`: at `spans.instances`.",
     ),
     Metric(

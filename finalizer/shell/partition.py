@@ -12,13 +12,17 @@ import time
 from collections import deque
 from typing import Any, Protocol
 
+from finalizer.codecs.evidence import NewerFormat
+from finalizer.codecs.state import Watermark
 from finalizer.core.clock import Reading
+from finalizer.core.refusals import Refusals
 from finalizer.course import Course, Hole
 from finalizer.pipeline import Decision, Record
 from finalizer.shell import alarms, logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.frames import Answer, Frame
 from finalizer.shell.metrics import Metrics
+from finalizer.shell.routing import Routing
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.writer import GROUP_BYTES, GROUP_ITEMS, Item, Writer
 
@@ -75,6 +79,7 @@ class Partition:
         keeper: Keeper,
         broker_time: BrokerTime,
         metrics: Metrics,
+        routing: Routing,
         gaps: dict[str, int],
         app_id: str,
     ) -> None:
@@ -94,6 +99,7 @@ class Partition:
         self._keeper = keeper
         self._time = broker_time
         self._metrics = metrics
+        self._routing = routing
         self._inbox: deque[tuple[Any, Frame]] = deque()
         self._arrived = asyncio.Event()
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
@@ -102,8 +108,10 @@ class Partition:
         self._seen_stamp: dict[str, int] = {}
         self._next_tick = 0.0
         self._touched_at = time.monotonic()
-        self._verdicts: dict[str, list[int]] = {}
-        self.progressed_at = time.monotonic()
+        self._refusals: dict[str, Refusals] = {}
+        self._unacked: list[Any] = []
+        """Events to acknowledge with the next item."""
+        self.progressed_at = self.started_at = time.monotonic()
         self.committing = False
         """A group is on its way: the broker has the word, and its client's own limits apply."""
 
@@ -112,6 +120,8 @@ class Partition:
         self.generation = generation
         self._room = asyncio.Semaphore(QUEUE_ITEMS)
         self.course.read_on()
+        self.started_at = time.monotonic()
+        self._unacked = []
         self._tasks = [asyncio.create_task(self._decide_all()), asyncio.create_task(self._commit_all())]
         for task in self._tasks:
             task.add_done_callback(self._ended)
@@ -210,46 +220,50 @@ class Partition:
         except TimeoutError:
             pass
 
-    def _hear(self, event: Any, frame: Frame) -> Item:
-        topic = frame.topic
+    def _hear(self, event: Any, frame: Frame) -> Item | None:
+        topic, records = frame.topic, frame.records
         if frame.lost:
             self.gaps[topic] = self.gaps.get(topic, 0) + frame.lost
             tell_of_gap(topic, self.number, frame.lost)
             self.course.lost()
         if len(self._inbox) < INBOX_FRAMES and topic not in self.paused_inputs:
             self._keeper.release(self.number, topic)
-        decision, watermark, count = self.course.hear(
-            topic, frame.records, end=frame.end, stamped=frame.timestamp_type == 1, now=self._time.now()
-        )
-        self._judge_input(topic, count, decision)
+        if topic != self.course.evidence:
+            self._routing.look(records, self.road.decoders[topic])
+        try:
+            decision, watermark, count = self.course.hear(
+                topic, records, end=frame.end, stamped=frame.timestamp_type == 1, now=self._time.now()
+            )
+        except NewerFormat as error:
+            told = f"{topic} (partition {self.number}, offsets {frame.begin} to {frame.end}) holds {error}"
+            raise Stop(Exit.SAFETY, f"{told}: deploy a release that reads it") from error
         frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
-        return Item(decision, watermark, (event,), count)
+        self._unacked.append(event)
+        if topic != self.course.evidence:
+            self._judge_input(topic, count, decision)
+        elif records and not count:
+            return None  # marks alone, four times a second: not worth a group
+        return self._item(decision, watermark, count)
+
+    def _item(self, decision: Decision, watermark: Watermark | None, records: int) -> Item:
+        """An item of evidence, with the acknowledgements that wait for one."""
+        acks, self._unacked = tuple(self._unacked), []
+        return Item(decision, watermark, acks, records)
 
     def _judge_input(self, topic: str, records: int, decision: Decision) -> None:
-        """Pause an input of which too much is unusable: a broken producer must not drain a topic into the bin."""
+        """Pause an input of which too much is unusable."""
         rule = self.road.policy.outputs.rejected
-        count = self._verdicts.setdefault(topic, [0, 0])
-        count[0] += records
-        count[1] += sum(n for key, n in decision.tally.items() if key[0] == "rejected_total")
-        if count[0] < rule.over:
-            return
-        if count[1] > rule.max_ratio * count[0]:
+        refusals = self._refusals.setdefault(topic, Refusals(rule.max_ratio, rule.over))
+        too_many = refusals.count(records, sum(n for key, n in decision.tally.items() if key[0] == "rejected_total"))
+        if too_many is not None:
             self.paused_inputs.add(topic)
             self._keeper.hold(self.number, topic)
-            log.error(
-                "input_paused",
-                f"{count[1]} of the last {count[0]} records were unusable: look at "
-                f"{rule.topic} for the reasons, mend the producer or the input's format, "
-                "and restart the worker",
-                topic=topic,
-                partition=self.number,
-            )
-        self._verdicts[topic] = [0, 0]
+            log.error("input_paused", too_many.told(rule.topic), topic=topic, partition=self.number)
 
     def _tick(self) -> Item | None:
         now = time.monotonic()
         self._next_tick = now + TICK_SECONDS
-        for topic in self.decided:
+        for topic in self.course.direct:
             answer = self._keeper.answer(self.number, topic)
             if answer is None:
                 continue
@@ -272,7 +286,7 @@ class Partition:
             return Item(decision, watermark, (), 0, tuple(decision.deadlines))
         if now - self._touched_at > TOUCH_SECONDS:
             self._touched_at = now
-            return Item(Decision(), self.course.watermark(), (), 0)
+            return self._item(Decision(), self.course.watermark(), 0)
         return None
 
     async def _commit_all(self) -> None:

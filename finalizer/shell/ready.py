@@ -10,20 +10,22 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 
 from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.state import StateCodec, Watermark
 from finalizer.core.safety import Releases
-from finalizer.course import Course, first_watermark, past_gaps
+from finalizer.core.sources import Place, Sources
+from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.metrics import Metrics
+from finalizer.shell.offsets import Log, committed_of, logs_of
 from finalizer.shell.partition import Keeper, Partition, Undecided, tell_of_gap
 from finalizer.shell.producer import Producer
 from finalizer.shell.restore import read_changelog
+from finalizer.shell.routing import Routing
 from finalizer.shell.settings import Settings, StartFrom
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.topics import Facts
@@ -37,8 +39,7 @@ TRANSACTION_TIMEOUT_MS = 60_000
 class _Inputs(NamedTuple):
     """What the broker tells of the input partitions."""
 
-    ends: Mapping[TopicPartition, tuple[int, int]]
-    """First and next offset of each."""
+    ends: Mapping[TopicPartition, Log]
     committed: Mapping[TopicPartition, int]
     """Where the group would read on, if it has read at all."""
     asked_at: float
@@ -66,6 +67,9 @@ class Making:
         """What operators have released; the control topic's reader fills it."""
         self._decoders = decoders
         self._encoding = encoding
+        self._routing = Routing(facts.partitions, metrics)
+        self.places: set[Place] = set()
+        """All source partitions that there are; kept up by whoever re-keys them."""
 
     async def ready(self, numbers: Iterable[int], keeper: Keeper) -> list[Partition]:
         """The partitions, restored and with an open writer. Whoever had them before is fenced first."""
@@ -78,8 +82,9 @@ class Making:
             await _all_started(producers.values())
             restored = await read_changelog(self.settings, numbers)
             asked_at = time.monotonic()
-            ends = await self._ends(numbers)
-            inputs = _Inputs(ends, await self._committed(list(ends)), asked_at)
+            places = [TopicPartition(topic, number) for topic in self.settings.inputs for number in numbers]
+            ends = await logs_of(self.settings, places)
+            inputs = _Inputs(ends, await committed_of(self.settings, places), asked_at)
             records = sum(one.records for one in restored.values())
             made = [
                 await self._install(number, restored.pop(number), producers[number], inputs, keeper)
@@ -105,27 +110,6 @@ class Making:
             request_timeout_ms=30_000,
             **(transaction if self.facts.transactional else {}),
         )
-
-    async def _ends(self, numbers: list[int]) -> dict[TopicPartition, tuple[int, int]]:
-        """First and next offset of each input partition."""
-        places = [TopicPartition(topic, number) for topic in self.settings.inputs for number in numbers]
-        consumer = AIOKafkaConsumer(**self.settings.client_arguments(), enable_auto_commit=False)
-        await consumer.start()
-        try:
-            first = await consumer.beginning_offsets(places)
-            after = await consumer.end_offsets(places)
-        finally:
-            await consumer.stop()
-        return {place: (first[place], after[place]) for place in places}
-
-    async def _committed(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        admin = AIOKafkaAdminClient(**self.settings.client_arguments())
-        await admin.start()
-        try:
-            found = await admin.list_consumer_group_offsets(self.settings.app_id, partitions=places)
-        finally:
-            await admin.close()
-        return {place: known.offset for place, known in found.items() if known.offset > 0}
 
     async def _install(
         self,
@@ -154,11 +138,12 @@ class Making:
             most_bytes=policy.remember.max_bytes // facts.partitions,
             put_aside=Undecided(),
             releases=self.releases,
+            rekeyed=RekeyedInput(settings.evidence, Sources(self.places)) if settings.sources else None,
         )
         course.fill(restored)
         writer = Writer(
             producer,
-            Changelog(StateCodec(settings.inputs, number), watermark, restored.blocks),
+            Changelog(StateCodec(settings.named, number), watermark, restored.blocks),
             topic=settings.changelog,
             partition=number,
             outputs=facts.outputs,
@@ -189,21 +174,27 @@ class Making:
             keeper=keeper,
             broker_time=self.broker_time,
             metrics=self.metrics,
+            routing=self._routing,
             gaps=gaps,
             app_id=settings.app_id,
         )
 
-    def _first_watermark(self, number: int, ends: Mapping[TopicPartition, tuple[int, int]]) -> Watermark:
-        which = 1 if self.settings.start_from is StartFrom.LATEST else 0
-        offsets = {topic: ends[TopicPartition(topic, number)][which] - 1 for topic in self.settings.inputs}
-        facts = self.facts
+    def _first_watermark(self, number: int, ends: Mapping[TopicPartition, Log]) -> Watermark:
+        facts, settings = self.facts, self.settings
+        logs = {topic: ends[TopicPartition(topic, number)] for topic in settings.inputs}
+        latest = settings.direct if settings.start_from is StartFrom.LATEST else ()
+        offsets = {topic: (log.next if topic in latest else log.first) - 1 for topic, log in logs.items()}
         return first_watermark(
-            self.settings.policy, offsets, delivery=facts.delivery.value, partitions=facts.partitions
+            settings.policy,
+            offsets,
+            delivery=facts.delivery.value,
+            partitions=facts.partitions,
+            sources=settings.sources,
         )
 
     def _check_first(self, number: int, committed: Mapping[TopicPartition, int]) -> None:
         for place, offset in committed.items():
-            if place.partition == number and place.topic in self.settings.inputs:
+            if offset and place.partition == number and place.topic in self.settings.inputs:
                 raise Stop(
                     Exit.SAFETY,
                     f"the changelog {self.settings.changelog} is empty, but the group {self.settings.app_id} has read "
@@ -211,7 +202,7 @@ class Making:
                     "another --app-id",
                 )
 
-    def _check(self, number: int, watermark: Watermark, ends: Mapping[TopicPartition, tuple[int, int]]) -> None:
+    def _check(self, number: int, watermark: Watermark, ends: Mapping[TopicPartition, Log]) -> None:
         check_state(self.settings, watermark, partitions=self.facts.partitions)
         if watermark.delivery != self.facts.delivery.value:
             raise Stop(
@@ -231,11 +222,13 @@ class Making:
 
 def check_state(settings: Settings, watermark: Watermark, *, partitions: int) -> None:
     """Raise `Stop` where a state was made from other inputs, or with other partitions, than are read now."""
-    if set(watermark.offsets) != set(settings.inputs):
+    made_from = tuple(sorted({*watermark.offsets, *watermark.sources} - {settings.evidence}))
+    if made_from != settings.named or watermark.sources != settings.sources:
         raise Stop(
             Exit.SAFETY,
-            f"the state was made from {', '.join(sorted(watermark.offsets))}, the configuration names "
-            f"{', '.join(settings.inputs)}: inputs cannot change under a running state; use a new --app-id",
+            f"the state was made from {_told(made_from, watermark.sources)}, the configuration names "
+            f"{_told(settings.named, settings.sources)}: inputs cannot change under a running state; use a new "
+            "--app-id",
         )
     if watermark.partitions != partitions:
         raise Stop(
@@ -243,6 +236,10 @@ def check_state(settings: Settings, watermark: Watermark, *, partitions: int) ->
             f"the state was made with {watermark.partitions} partitions, the inputs have {partitions}: "
             "spans would be looked for in the wrong partition; use a new --app-id",
         )
+
+
+def _told(topics: Iterable[str], rekeyed: Iterable[str]) -> str:
+    return ", ".join(f"{topic} (re-keyed)" if topic in rekeyed else topic for topic in topics)
 
 
 async def _all_started(producers: Iterable[Producer]) -> None:

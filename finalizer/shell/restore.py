@@ -52,7 +52,7 @@ async def read_changelog(settings: Settings, numbers: Iterable[int]) -> dict[int
 
 
 async def _read(consumer: AIOKafkaConsumer, settings: Settings, restored: dict[int, Restored]) -> None:
-    codecs = {number: StateCodec(settings.inputs, number) for number in restored}
+    codecs = {number: StateCodec(settings.named, number) for number in restored}
     pending = {TopicPartition(settings.changelog, number) for number in restored}
     told = moved = time.monotonic()
     while pending:

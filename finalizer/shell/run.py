@@ -13,20 +13,21 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from finalizer import __version__
-from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, PROTO, encode_json, encode_proto
-from finalizer.pipeline import Decode, Encoding, Topic
+from finalizer.pipeline import Encoding, Topic
 from finalizer.policy import schema
 from finalizer.shell import logs
 from finalizer.shell.app import App, build_app, stop_app
 from finalizer.shell.assignment import Assignment
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.control import Control
+from finalizer.shell.decoders import direct_decoders, source_decoders
 from finalizer.shell.dry_run import run_dry
 from finalizer.shell.frames import FrameConsumer
 from finalizer.shell.membership import Membership
 from finalizer.shell.metrics import About, Metrics
 from finalizer.shell.ready import Making
+from finalizer.shell.rekey import Rekey
 from finalizer.shell.settings import Settings
 from finalizer.shell.status import Status
 from finalizer.shell.stop import Exit, Stop
@@ -47,7 +48,7 @@ def run_worker(settings: Settings, *, dry_run: bool = False) -> int:
     """Run a worker until it is told to stop (SIGTERM, SIGINT) or must; returns the exit code."""
     gc.set_threshold(*COLLECT_AFTER)
     if dry_run:
-        return run_dry(settings, _decoders(settings))
+        return run_dry(settings, direct_decoders(settings.policy))
     try:
         return asyncio.run(_run(settings))
     except Stop as stop:
@@ -67,16 +68,29 @@ async def _run(settings: Settings) -> int:
     broker_time = BrokerTime()
     about = About(policy=settings.policy.fingerprint, delivery=facts.delivery.value, app_id=settings.app_id)
     rules = ["default", *(rule.name for rule in settings.policy.rules)]
-    metrics = Metrics(inputs=settings.inputs, rules=rules, about=about)
+    metrics = Metrics(inputs=settings.named, rules=rules, about=about)
+    encoding = _encoding(settings, facts)
     making = Making(
         settings,
         facts,
-        decoders=_decoders(settings),
-        encoding=_encoding(settings, facts),
+        decoders=direct_decoders(settings.policy),
+        encoding=encoding,
         broker_time=broker_time,
         metrics=metrics,
     )
     owner = Assignment(making)
+    if facts.evidence is not None:
+        owner.rekey = Rekey(
+            settings,
+            facts,
+            facts.evidence,
+            decoders=source_decoders(settings.policy),
+            rejected_bytes=encoding.rejected_bytes,
+            broker_time=broker_time,
+            metrics=metrics,
+            polling=owner,
+            fail=owner.fail,
+        )
     app = build_app(settings, facts, owner)
     status = Status(owner, broker_time)
     metrics.watch(status)
@@ -84,7 +98,7 @@ async def _run(settings: Settings) -> int:
     await web.start()
     log.info(
         "starting",
-        "reading " + ", ".join(settings.inputs),
+        "reading " + ", ".join(settings.named),
         version=__version__,
         broker=settings.broker,
         app_id=settings.app_id,
@@ -142,10 +156,6 @@ async def _unless_asked(facts: Coroutine[Any, Any, Facts], asked: asyncio.Event)
     preparing.cancel()
     await asyncio.wait([preparing])
     return None
-
-
-def _decoders(settings: Settings) -> dict[str, Decode]:
-    return {one.topic: NativeDecoder(kind=one.kind).decode for one in settings.policy.inputs}
 
 
 def _encoding(settings: Settings, facts: Facts) -> Encoding:

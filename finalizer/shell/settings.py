@@ -83,9 +83,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.app_id}-control"
 
     @property
+    def evidence(self) -> str:
+        """Name of the topic that re-keyed evidence goes through."""
+        return f"{self.app_id}-evidence"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Input topics that are re-keyed, in a fixed order."""
+        return tuple(sorted(one.topic for one in self.policy.inputs if one.is_rekeyed))
+
+    @property
+    def direct(self) -> tuple[str, ...]:
+        """Input topics that are read as they are, in a fixed order."""
+        return tuple(sorted(one.topic for one in self.policy.inputs if not one.is_rekeyed))
+
+    @property
     def inputs(self) -> tuple[str, ...]:
-        """Input topics, in a fixed order."""
-        return tuple(sorted(one.topic for one in self.policy.inputs))
+        """What a partition reads, in a fixed order: direct inputs, and the evidence topic if anything is re-keyed."""
+        return tuple(sorted((*self.direct, *((self.evidence,) if self.sources else ()))))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All topics at which a piece of evidence may have been heard, in a fixed order."""
+        return tuple(sorted((*self.direct, *self.sources)))
 
     def client_arguments(self) -> dict[str, Any]:
         """Keyword arguments for any aiokafka client of this worker."""

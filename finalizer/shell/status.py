@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Any
 
 from finalizer.core.model import Phase
+from finalizer.core.sources import Place
 from finalizer.shell.assignment import Assignment
 from finalizer.shell.brokertime import BrokerTime
-from finalizer.shell.metrics import PartitionView
+from finalizer.shell.metrics import PartitionView, SourceView
 from finalizer.shell.metrics_catalogue import PauseReason
 from finalizer.shell.partition import Partition
 
@@ -41,6 +42,36 @@ class Status:
         views = [self._view(one) for one in self._owner.partitions.values()]
         return views + [PartitionView(number=n, closing_paused=(PauseReason.RESTORING,)) for n in restoring]
 
+    def sources(self) -> Iterable[SourceView]:
+        """Every partition of the re-keyed inputs, with what the partitions here have heard of it."""
+        rekey = self._owner.rekey
+        if rekey is None:
+            return []
+        here = {(one.topic, one.number): one for one in rekey.sources.values()}
+        lags = self._source_lags()
+        return [
+            SourceView(
+                topic=place[0],
+                number=place[1],
+                clock_lag_seconds=lags.get(place),
+                paused=place in here and here[place].rekeying.paused,
+                gap_records=here[place].gap if place in here else 0,
+            )
+            for place in sorted(rekey.places | lags.keys())
+        ]
+
+    def _source_lags(self) -> dict[Place, float]:
+        """Seconds by which each source is behind, where it is furthest; one that nobody vouched for, since we wait."""
+        now, lags = self._time.now(), dict[Place, float]()
+        for one in self._owner.partitions.values():
+            if one.course.sources is None:
+                continue
+            waiting = time.monotonic() - one.started_at
+            for place, newest in one.course.sources.newest.items():
+                lag = waiting if newest is None else (now - newest.clock) / 1e9
+                lags[place] = max(lags.get(place, 0.0), lag)
+        return lags
+
     def broker_clock_offset_seconds(self) -> float:
         return self._time.offset_seconds()
 
@@ -50,6 +81,9 @@ class Status:
         for one in self._owner.partitions.values():
             if one.running and not one.committing and now - one.progressed_at > STUCK_SECONDS:
                 return f"partition {one.number} has made no progress for {now - one.progressed_at:.0f} s"
+        for source in () if self._owner.rekey is None else self._owner.rekey.sources.values():
+            if source.running and source.busy and now - source.progressed_at > STUCK_SECONDS:
+                return f"re-keying {source.topic} (partition {source.number}) makes no progress"
         return None
 
     def ready(self) -> str | None:
@@ -85,7 +119,16 @@ class Status:
                     "todo": [_TODO[reason] for reason in view.closing_paused if reason in _TODO],
                 }
                 for view in self.partitions()
-            ]
+            ],
+            "sources": [
+                {
+                    "topic": source.topic,
+                    "partition": source.number,
+                    "clock_lag_seconds": source.clock_lag_seconds and round(source.clock_lag_seconds, 3),
+                    "paused": source.paused,
+                }
+                for source in self.sources()
+            ],
         }
 
     def _view(self, partition: Partition) -> PartitionView:
@@ -130,6 +173,10 @@ def _reasons(partition: Partition) -> tuple[PauseReason, ...]:
         PauseReason.BREAKER: bool(partition.course.watch.breaker.tripped),
         PauseReason.INPUT_PAUSED: bool(partition.paused_inputs),
     }
+    sources = partition.course.sources
+    if sources is not None:
+        told[PauseReason.UNMARKED] = bool(sources.unmarked)
+        told[PauseReason.INPUT_PAUSED] |= any(one is not None and one.paused for one in sources.newest.values())
     return tuple(reason for reason, is_so in told.items() if is_so)
 
 

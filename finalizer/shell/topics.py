@@ -44,6 +44,12 @@ CHANGELOG_CONFIG = {
 }
 CONTROL_CONFIG = {"cleanup.policy": "delete", "retention.ms": "604800000", "message.timestamp.type": "LogAppendTime"}
 """A week: what was released is remembered longer than it holds."""
+EVIDENCE_CONFIG = {
+    "cleanup.policy": "delete",
+    "message.timestamp.type": "LogAppendTime",  # its records carry the time at which their sources heard them
+    "compression.type": "lz4",
+    "max.message.bytes": str(4 * 1024 * 1024),
+}
 _DEFAULT_MAX_BYTES = 1_048_588
 LEAST_MAX_BYTES = LEAST_LIMIT + 4096
 """What an output topic must take: the smallest limit for a final, its headers and framing."""
@@ -53,11 +59,15 @@ class Facts(NamedTuple):
     """What was found (or made) on the broker."""
 
     partitions: int
-    """Of each input, and of the changelog."""
+    """Of each direct input, of the topic of re-keyed evidence, and of the changelog."""
     outputs: Mapping[Topic, Destination]
     max_bytes: Mapping[Topic, int]
     """The largest record that each output topic takes."""
     transactional: bool
+    evidence: Destination | None = None
+    """Where re-keyed evidence goes; None: nothing is re-keyed."""
+    sources: Mapping[str, int] = {}
+    """Partitions of each input that is re-keyed."""
 
     @property
     def delivery(self) -> Delivery:
@@ -129,8 +139,7 @@ class _Look:
         settings = self._settings
         policy = settings.policy
         found = await self._partitions()
-        inputs = {topic: found.get(topic) for topic in settings.inputs}
-        partitions = max((count for count in inputs.values() if count), default=policy.topics.partitions)
+        partitions = self._count(found)
         outputs = {
             Topic.FINALIZED: policy.outputs.finalized.topic,
             Topic.DLQ: policy.outputs.dlq.topic,
@@ -139,10 +148,11 @@ class _Look:
         wanted = {
             settings.changelog: partitions,
             settings.control: 1,
-            **dict.fromkeys((*inputs, *outputs.values()), partitions),
+            **dict.fromkeys((*settings.inputs, *outputs.values()), partitions),
+            **dict.fromkeys(settings.sources, policy.topics.partitions),
         }
         missing = {topic: count for topic, count in wanted.items() if topic not in found}
-        await self._check_times([topic for topic in inputs if topic in found])
+        await self._check_times([topic for topic in settings.named if topic in found])
         if missing and create:
             await self._create(missing)
             found |= missing
@@ -154,7 +164,7 @@ class _Look:
         self._check_counts(found, partitions)
         transactional = await self._transactional()
         await self._check_group()
-        limits = await self._limits(outputs.values())
+        limits = await self._limits((*outputs.values(), *((settings.evidence,) if settings.sources else ())))
         self._problems += [
             f"topic {topic} takes records of {limit} bytes: set its max.message.bytes to {LEAST_MAX_BYTES} or more"
             for topic, limit in limits.items()
@@ -166,7 +176,23 @@ class _Look:
         destinations = {
             topic: Destination(name, found.get(name, partitions), max_bytes[topic]) for topic, name in outputs.items()
         }
-        return [], Facts(partitions, destinations, max_bytes, transactional)
+        evidence = Destination(settings.evidence, partitions, limits.get(settings.evidence, _DEFAULT_MAX_BYTES))
+        return [], Facts(
+            partitions,
+            destinations,
+            max_bytes,
+            transactional,
+            evidence if settings.sources else None,
+            {topic: found[topic] for topic in settings.sources},
+        )
+
+    def _count(self, found: Mapping[str, int]) -> int:
+        """Partitions of the inputs: as many as the direct ones have; where there are none, as the evidence was created
+        with."""
+        settings = self._settings
+        direct = [found[topic] for topic in settings.direct if topic in found]
+        created = found.get(settings.evidence) if settings.sources else None
+        return max(direct, default=created or settings.policy.topics.partitions)
 
     async def _partitions(self) -> dict[str, int]:
         described = await self._admin.describe_topics()
@@ -176,10 +202,15 @@ class _Look:
         rules = self._settings.policy.topics
         durable = {} if rules.min_insync_replicas is None else {"min.insync.replicas": str(rules.min_insync_replicas)}
         copies = rules.replication_factor or min(3, len(self._admin._client.cluster.brokers()) or 1)
+        internal = {
+            self._settings.changelog: CHANGELOG_CONFIG,
+            self._settings.control: CONTROL_CONFIG,
+            self._settings.evidence: EVIDENCE_CONFIG,
+        }
         new = []
         for topic, count in missing.items():
-            config = {self._settings.changelog: CHANGELOG_CONFIG, self._settings.control: CONTROL_CONFIG}.get(topic, {})
-            if topic in self._settings.inputs:
+            config = internal.get(topic, {})
+            if topic in self._settings.named:
                 config = {"message.timestamp.type": "LogAppendTime"}
                 log.warning("created", "the input topic did not exist and was created", topic=topic, partitions=count)
             new.append(NewTopic(topic, count, copies, topic_configs={**config, **durable}))
@@ -194,13 +225,21 @@ class _Look:
                 self._problems.append(f"topic {topic} does not exist and cannot be created: {why}")
 
     def _check_counts(self, found: Mapping[str, int], partitions: int) -> None:
-        counts = {topic: found[topic] for topic in self._settings.inputs if topic in found}
+        counts = {topic: found[topic] for topic in self._settings.direct if topic in found}
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{topic} has {count}" for topic, count in counts.items())
-            self._problems.append(f"input topics must have equal numbers of partitions: {told}")
+            self._problems.append(
+                f"input topics must have equal numbers of partitions: {told}; or set rekey: always on those that differ"
+            )
         control = self._settings.control
         if found.get(control, 1) != 1:
             self._problems.append(f"topic {control} has {found[control]} partitions: it must have one")
+        evidence = self._settings.evidence
+        if self._settings.sources and found.get(evidence, partitions) != partitions:
+            self._problems.append(
+                f"re-keyed evidence goes through {evidence}, which has {found[evidence]} partitions, and the direct "
+                f"inputs have {partitions}: they must be equal; use a new --app-id"
+            )
         changelog = self._settings.changelog
         if found.get(changelog, partitions) != partitions:
             self._problems.append(

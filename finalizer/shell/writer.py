@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 
 from finalizer.changelog import Change, Changelog, Write
 from finalizer.codecs.state import Watermark
-from finalizer.pipeline import Decision, Output, Topic
+from finalizer.pipeline import Decision, Header, Output, Topic
 from finalizer.shell.placement import partitions_of
 from finalizer.shell.stop import Exit, Stop
 
@@ -51,6 +51,19 @@ class Destination(NamedTuple):
     partitions: int
     max_bytes: int = 1_048_588
     """The largest record batch that it takes."""
+
+
+class Sendable(Protocol):
+    """A record for an output topic; `timestamp` None: the broker's or the producer's."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[Header]: ...
+    @property
+    def timestamp(self) -> int | None: ...
 
 
 class Stamp(NamedTuple):
@@ -133,26 +146,7 @@ class Writer:
         for topic, destination in self._outputs.items():
             group = [output for output in outputs if output.topic is topic]
             if group:
-                futures += await self._send_group(destination, group)
-        return futures
-
-    async def _send_group(self, destination: Destination, outputs: list[Output]) -> list[asyncio.Future[Any]]:
-        name, partitions, max_bytes = destination
-        most = min(OUTPUT_BATCH_BYTES, max_bytes - HEADERS_BYTES)
-        batches: dict[int, Any] = {}
-        futures: list[asyncio.Future[Any]] = []
-        places = partitions_of([output.key for output in outputs], partitions)
-        for output, partition in zip(outputs, places, strict=True):
-            value = output.value
-            batch = batches.get(partition)
-            if batch is None:
-                batch = batches[partition] = self._producer.create_batch()
-            elif batch.size() + len(value or b"") > most:
-                futures.append(await self._producer.send_batch(batch, name, partition=partition))
-                batch = batches[partition] = self._producer.create_batch()
-            batch.append(key=output.key, value=value, timestamp=output.timestamp, headers=output.headers)
-        for partition, batch in batches.items():
-            futures.append(await self._producer.send_batch(batch, name, partition=partition))
+                futures += await send_group(self._producer, destination, group)
         return futures
 
     async def _send_changes(self, changes: list[Change]) -> list[asyncio.Future[Any]]:
@@ -174,3 +168,26 @@ class Writer:
 
 async def _all(futures: list[asyncio.Future[Any]]) -> list[Any]:
     return [await future for future in futures]
+
+
+async def send_group(
+    producer: AIOKafkaProducer, destination: Destination, records: Sequence[Sendable]
+) -> list[asyncio.Future[Any]]:
+    """Send records to the partitions of their keys, in as few batches as the topic takes; their answers to come."""
+    name, partitions, max_bytes = destination
+    most = min(OUTPUT_BATCH_BYTES, max_bytes - HEADERS_BYTES)
+    batches: dict[int, Any] = {}
+    futures: list[asyncio.Future[Any]] = []
+    places = partitions_of([record.key for record in records], partitions)
+    for record, partition in zip(records, places, strict=True):
+        value = record.value
+        batch = batches.get(partition)
+        if batch is None:
+            batch = batches[partition] = producer.create_batch()
+        elif batch.size() + len(value or b"") > most:
+            futures.append(await producer.send_batch(batch, name, partition=partition))
+            batch = batches[partition] = producer.create_batch()
+        batch.append(key=record.key, value=value, timestamp=record.timestamp, headers=record.headers)
+    for partition, batch in batches.items():
+        futures.append(await producer.send_batch(batch, name, partition=partition))
+    return futures

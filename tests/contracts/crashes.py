@@ -1,4 +1,4 @@
-"""Exactly one final, through crashes: what is missing, what comes twice."""
+"""Exactly one final, through crashes: what is missing, what comes twice. Half of the load is re-keyed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.brokers import Broker
 from tests.contracts.load import completed_once, each_once, finals_of, load
-from tests.contracts.stage import has_partitions, set_up
+from tests.contracts.stage import has_partitions, set_up, set_up_mixed
 from tests.traffic import by_span, event, send
 from tests.waiting import until_true
 from tests.worker import Worker
@@ -27,7 +27,7 @@ class Crashes:
     async def test_kills_at_random_moments_lose_nothing(self, broker: Broker) -> None:
         """`kill -9` ten times under load, also while it starts and restores: nothing missing, repeats are equal."""
         kills, spans = (10, 20_000) if broker.has_transactions else (4, 8_000)
-        stage, moments = await set_up(broker), random.Random(SEED)
+        stage, moments = await set_up_mixed(broker), random.Random(SEED)
         worker = stage.worker(terms=STEADY, flags={"--instance-id": "one", "--session-timeout": "2"})
         with worker.start():
             sending = asyncio.ensure_future(load(stage, spans, seconds=2.0 * kills))
@@ -40,7 +40,7 @@ class Crashes:
 
     async def test_two_workers_share_and_one_leaves(self, broker: Broker) -> None:
         """A second worker joins in mid-load and the first leaves: nothing missing, nothing twice."""
-        stage = await set_up(broker)
+        stage = await set_up_mixed(broker)
         first, second = stage.worker(terms=STEADY), stage.worker(terms=STEADY)
         with first.start(), second:
             sending = asyncio.ensure_future(load(stage, SPANS, seconds=6))
@@ -53,7 +53,7 @@ class Crashes:
 
     async def test_a_kill_during_a_rebalance(self, broker: Broker) -> None:
         """Two workers join at once, and one is killed before the group has settled: nothing missing, nothing twice."""
-        stage = await set_up(broker)
+        stage = await set_up_mixed(broker)
         first, second, third = (stage.worker(terms=STEADY) for _ in range(3))
         with first.start(), second, third:
             sending = asyncio.ensure_future(load(stage, SPANS, seconds=8))
@@ -101,7 +101,7 @@ class Crashes:
 
     async def test_sigterm_finishes_the_group_in_hand(self, broker: Broker) -> None:
         """SIGTERM under load exits 0 and leaves no producer open; the next one goes on, nothing missing or twice."""
-        stage = await set_up(broker)
+        stage = await set_up_mixed(broker)
         worker = stage.worker(terms=STEADY)
         with worker.start():
             sending = asyncio.ensure_future(load(stage, SPANS, seconds=4))
@@ -116,7 +116,7 @@ class Crashes:
 
     async def test_sigterm_while_it_restores(self, broker: Broker) -> None:
         """SIGTERM right after the start exits 0 within seconds, and leaves no producer open."""
-        stage = await set_up(broker)
+        stage = await set_up_mixed(broker)
         worker = stage.worker(terms=STEADY)
         with worker:
             for words in ("worker.starting", "SpanStore: spans://local/]: Starting", "restore.done"):
@@ -133,7 +133,7 @@ class Crashes:
     ) -> None:
         """Frozen while another took over, with a group in hand or none: fenced it ends (without transactions nothing
         fences it, and it is a member again); no span has two finals."""
-        stage = await set_up(broker)
+        stage = await set_up_mixed(broker)
         first, second = stage.worker(terms=STEADY), stage.worker(terms=STEADY)
         with first.start(), second:
             sending = asyncio.ensure_future(load(stage, SPANS, seconds=6 if in_hand else 0.1))

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.brokers import Broker
 from tests.contracts.stage import Stage
-from tests.traffic import Final, by_span, event
+from tests.traffic import Final, by_span, event, span_number
 
 LAG = 300
 """An end comes so many spans after its start."""
@@ -18,7 +18,7 @@ STEP = 50
 
 
 async def load(stage: Stage, spans: int, *, seconds: float) -> None:
-    """Starts and ends of all spans, spread over so many seconds, by a client that keeps trying."""
+    """Starts and ends of all spans, spread over the inputs and so many seconds, by a client that keeps trying."""
     producer = AIOKafkaProducer(
         bootstrap_servers=stage.broker.bootstrap, request_timeout_ms=60_000, linger_ms=5, acks="all"
     )
@@ -28,7 +28,8 @@ async def load(stage: Stage, spans: int, *, seconds: float) -> None:
             events = [event("start", number) for number in range(begin, min(begin + STEP, spans))]
             events += [event("end", number) for number in range(max(0, begin - LAG), min(begin + STEP - LAG, spans))]
             for one in events:
-                await producer.send(stage.topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
+                topic = stage.inputs[span_number(str(one["trace_id"])) % len(stage.inputs)]
+                await producer.send(topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
             await asyncio.sleep(seconds / len(steps))
         await producer.flush()
 

@@ -19,6 +19,8 @@ class Stage(NamedTuple):
     broker: Broker
     name: str
     inputs: tuple[str, ...]
+    rekeyed: tuple[str, ...] = ()
+    """Those of the inputs that are re-keyed."""
 
     @property
     def topic(self) -> str:
@@ -34,7 +36,8 @@ class Stage(NamedTuple):
         module: Sequence[str] = ("finalizer",),
     ) -> Worker:
         """A worker of this stage, not started. All of them share one app id, so they are one group."""
-        inputs = "".join(f"  - {{topic: {topic}}}\n" for topic in self.inputs)
+        ways = {topic: "always" if topic in self.rekeyed else "never" for topic in self.inputs}
+        inputs = "".join(f"  - {{topic: {topic}, rekey: {way}}}\n" for topic, way in ways.items())
         outputs = "".join(f"  {role}: {{topic: {self.output(role)}}}\n" for role in ("finalized", "dlq"))
         outputs += f"  rejected: {{topic: {self.output('rejected')}, {rejected}}}\n"
         config = f"inputs:\n{inputs}outputs:\n{outputs}{terms}"
@@ -48,6 +51,10 @@ class Stage(NamedTuple):
         return f"{self.name}.{role}"
 
     @property
+    def evidence(self) -> str:
+        return f"{self.name}-evidence"
+
+    @property
     def changelog(self) -> str:
         return f"{self.name}-open_spans-changelog"
 
@@ -56,13 +63,26 @@ class Stage(NamedTuple):
 
 
 async def set_up(
-    broker: Broker, *, inputs: int = 1, partitions: int = 4, config: Mapping[str, str] | None = None
+    broker: Broker,
+    *,
+    inputs: int = 1,
+    partitions: int = 4,
+    config: Mapping[str, str] | None = None,
+    rekeyed: bool = False,
 ) -> Stage:
-    """Create a stage with its input topics; `config` is theirs."""
+    """Create a stage with its input topics; `config` is theirs, and `rekeyed` is about all of them."""
     name = f"stage-{uuid.uuid4().hex[:12]}"
     topics = tuple(f"{name}.events-{number}" for number in range(inputs))
     await create_topics(broker.bootstrap, *topics, partitions=partitions, config=config, copies=broker.copies)
-    return Stage(broker, name, topics)
+    return Stage(broker, name, topics, topics if rekeyed else ())
+
+
+async def set_up_mixed(broker: Broker) -> Stage:
+    """A stage with a direct input, and one that is re-keyed and has other partitions."""
+    stage = await set_up(broker)
+    source = f"{stage.name}.source"
+    await create_topics(broker.bootstrap, source, partitions=3, copies=broker.copies)
+    return stage._replace(inputs=(stage.topic, source), rekeyed=(source,))
 
 
 async def has_partitions(worker: Worker, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from finalizer.core.clock import PartitionClock, Reading
+from finalizer.core.sources import Sources
 from finalizer.core.terms import SECOND
 from tests.core.making import at
 
@@ -14,9 +15,11 @@ EVERY = 0.25
 class Partition:
     """One partition of some topics on a broker that answers every `EVERY` seconds, and the clock that we keep of it."""
 
-    def __init__(self, *topics: str, now: float = 0, clock: int = 0, taken_off: int = 0) -> None:
+    def __init__(
+        self, *topics: str, now: float = 0, clock: int = 0, taken_off: int = 0, sources: Sources | None = None
+    ) -> None:
         self.now = now
-        self.clock = PartitionClock(topics, settle=SETTLE * SECOND, clock=clock, taken_off=taken_off)
+        self.clock = PartitionClock(topics, settle=SETTLE * SECOND, clock=clock, taken_off=taken_off, sources=sources)
         self.ends = dict.fromkeys(topics, 0)
         """Log end, and high water mark."""
         self.positions = dict.fromkeys(topics, 0)

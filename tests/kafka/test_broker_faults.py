@@ -1,4 +1,7 @@
-"""The broker dies, comes back and freezes under a worker: it waits, goes on by itself, and closes nothing wrongly."""
+"""The broker dies, comes back and freezes under a worker with a direct and a re-keyed input.
+
+It waits, goes on by itself, and closes nothing wrongly.
+"""
 
 import asyncio
 import time
@@ -10,12 +13,14 @@ from tests.brokers import Broker
 from tests.brokers.kafka import ApacheKafka
 from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, load
-from tests.contracts.stage import set_up
+from tests.contracts.stage import set_up_mixed
 from tests.traffic import event, send
 from tests.waiting import until, until_true
 from tests.worker import Worker
 
 SPANS = 3000
+SHARES = range(10), range(10, 20)
+"""Spans that beat in the direct input, and in the re-keyed one."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ def broker(kafka: ApacheKafka) -> Broker:
 
 async def test_a_restart_under_load(kafka: ApacheKafka, broker: Broker) -> None:
     """The node is killed under load and comes back: the worker waits, is not ready, and goes on; each span once."""
-    stage = await set_up(broker)
+    stage = await set_up_mixed(broker)
     with stage.worker(terms=STEADY).start() as worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=8))
         await worker.reaches(500, "evidence_total")
@@ -50,24 +55,24 @@ async def test_a_restart_under_load(kafka: ApacheKafka, broker: Broker) -> None:
 
 async def test_a_restart_under_beating_spans(kafka: ApacheKafka, broker: Broker) -> None:
     """The node is gone for longer than every deadline; clients beat again once it is back: no false close."""
-    stage = await set_up(broker)
+    stage = await set_up_mixed(broker)
     with stage.worker().start() as worker:
-        await send(
-            broker.bootstrap, stage.topic, [event(kind, n) for n in range(20) for kind in ("start", "heartbeat")]
-        )
+        for topic, spans in zip(stage.inputs, SHARES, strict=True):
+            await send(broker.bootstrap, topic, [event(kind, n) for n in spans for kind in ("start", "heartbeat")])
         await worker.reaches(40, "evidence_total")
         kafka.kill()
         await not_ready(worker, "the broker has not answered")  # for longer than what a beating span is given
         await asyncio.to_thread(kafka.start)
-        await send(broker.bootstrap, stage.topic, [event("heartbeat", n) for n in range(20)])
-        await send(broker.bootstrap, stage.topic, [event("end", n) for n in range(20)])
+        for kind in ("heartbeat", "end"):
+            for topic, spans in zip(stage.inputs, SHARES, strict=True):
+                await send(broker.bootstrap, topic, [event(kind, n) for n in spans])
         found = await finals_of(stage, 20)
     completed_once(found, 20, broker=broker)
 
 
 async def test_a_full_disk(kafka: ApacheKafka, broker: Broker) -> None:
     """The node ends because its disk is full, under load: the worker waits until there is room; each span once."""
-    stage = await set_up(broker)
+    stage = await set_up_mixed(broker)
     with stage.worker(terms=STEADY).start() as worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=6))
         await worker.reaches(500, "evidence_total")
@@ -85,7 +90,7 @@ async def test_a_full_disk(kafka: ApacheKafka, broker: Broker) -> None:
 
 async def test_a_frozen_broker(kafka: ApacheKafka, broker: Broker) -> None:
     """The node is frozen for longer than session and deadlines, under load: nothing missing, twice or presumed."""
-    stage = await set_up(broker)
+    stage = await set_up_mixed(broker)
     with stage.worker(terms=STEADY).start() as worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=6))
         await worker.reaches(500, "evidence_total")
@@ -101,7 +106,7 @@ async def test_a_frozen_broker(kafka: ApacheKafka, broker: Broker) -> None:
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
 async def test_sigterm_without_a_broker(kafka: ApacheKafka, broker: Broker, fault: str) -> None:
     """SIGTERM while the node is away ends the worker within seconds, exit 0, no producer left open."""
-    stage = await set_up(broker)
+    stage = await set_up_mixed(broker)
     with stage.worker(terms=STEADY).start() as worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=4))
         await worker.reaches(300, "evidence_total")

@@ -95,10 +95,7 @@ MEANING = [
     ("safety: {outage: {max_pause: 1s}}", "safety.outage.max_pause", "is shorter than window (30s)"),
     ("safety: {settle: 2h}", "safety.settle", "1h or less is needed"),
     ("topics: {replication_factor: 1, min_insync_replicas: 2}", "topics.min_insync_replicas", "nothing could be"),
-    # not in this release
-    ("inputs: [{topic: a, format: partial_log}]", "inputs[0].format", "not available yet in this release"),
-    ("inputs: [{topic: a, format: otlp_spans, rekey: always}]", "inputs[0].format", "not available yet"),
-    ("inputs: [{topic: a, rekey: always}]", "inputs[0].rekey", "not available yet in this release"),
+    ("inputs: [{topic: a, format: otlp_spans, rekey: never}]", "inputs[0].rekey", "may hold many traces"),
     # YAML
     ("terms: {silence: 1h", "", "not valid YAML"),
     ("terms:\n\tsilence: 1h", "", "not valid YAML"),

@@ -66,6 +66,8 @@ class Broker:
         self.changelog: list[Change] = []
         self.appended: Counter[str] = Counter()
         """Topic -> offsets given away; those of aborted transactions are never given again."""
+        self.committed: dict[str, int] = {}
+        """Where the group would read on in a source."""
 
     def compacted(self) -> list[Change]:
         """The changelog as compaction leaves it: the last value of each key, in the order of the log."""

@@ -19,6 +19,8 @@ every 250 ms; the worker has settled before 0s. A step has `at` and what happens
                answers. (Clients wait until it is back: nothing can be sent to it.)
                lose: retention deletes all records, those among them that nobody has read
     release:   {breaker: 15m}, {outage: 15m}, or {outage: 15m, group: mobile-app}: an operator's, for so long
+    source:    crash, start, freeze, thaw, with the topic behind it (crash otlp_logs): whoever re-keys that input; with
+               a number behind that (read otlp_logs 5): records that one of his polls hands out from here on
     read:      records that one poll hands out from here on
     send:      events, appended in this order
     expect:    all that was written since the last `expect`: `nothing`, or lists of `finals`, `dead_letters`, `rejected`
@@ -83,7 +85,7 @@ _PREFIX = "span_finalizer."
 _CODES = ("unset", "ok", "error")
 _ENOUGH = dict.fromkeys(("span", "cause", "kind", "reason", "end", "revision"))
 """What is shown of a record that nobody expected."""
-_STEP = {"at", "every", "until", "worker", "config", "broker", "release", "read", "send", "expect"}
+_STEP = {"at", "every", "until", "worker", "config", "broker", "release", "source", "read", "send", "expect"}
 _STORY = {"story", "config", "delivery", "topics", "steps"}
 # fmt: off
 _SPAN = {
@@ -217,6 +219,8 @@ class Story:
                 self.world.releases.outage(release.get("group"), moment(release["outage"]) + until)
         if "read" in step and self.world.worker is not None:
             self.world.worker.most_records = step["read"]
+        if "source" in step and not self.world.source(*str(step["source"]).split()):
+            raise StoryError(f"source: {step['source']}?")
 
     def _send(self, at: int, event: Event) -> None:
         event = dict(event)

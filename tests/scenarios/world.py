@@ -22,13 +22,15 @@ from finalizer.codecs.state import StateCodec
 from finalizer.core.lifecycle import armed
 from finalizer.core.model import Phase, SpanKey, State
 from finalizer.core.safety import Releases
+from finalizer.core.sources import Sources
 from finalizer.core.terms import SECOND
-from finalizer.course import Course, first_watermark, past_gaps
+from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decision, Encoding, Topic
 from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy
 from finalizer.shell.writer import Destination, Item, Writer
 from tests.scenarios.broker import CHANGELOG, PARTITION, Broker, Change, Crash, Input, Producer, Record, Written
+from tests.scenarios.rekeyer import EVIDENCE, Rekeyer
 
 EPOCH = 1_747_648_800 * SECOND
 """The moment 0 of every story, in ns."""
@@ -52,6 +54,11 @@ def finished(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("nothing here ever waits")
 
 
+def sources_of(policy: Policy) -> list[str]:
+    """The inputs that are re-keyed."""
+    return sorted(one.topic for one in policy.inputs if one.is_rekeyed)
+
+
 def restored(policy: Policy, changes: Iterable[Change]) -> Restored:
     """What these changelog records hold."""
     codec, found = StateCodec([one.topic for one in policy.inputs], PARTITION), Restored()
@@ -68,13 +75,16 @@ class Worker:
         self.frozen = False
         self.most_records = 2000
         """Handed out by one poll."""
-        topics = [one.topic for one in policy.inputs]
+        named, sources = [one.topic for one in policy.inputs], sources_of(policy)
+        topics = [topic for topic in named if topic not in sources] + [EVIDENCE] * bool(sources)
+        rekeyed = RekeyedInput(EVIDENCE, Sources((topic, PARTITION) for topic in sources)) if sources else None
         found = restored(policy, broker.changelog)
         watermark = found.watermark or first_watermark(
             policy,
             dict.fromkeys(topics, -1),
             delivery="exactly_once" if transactional else "effectively_once",
             partitions=1,
+            sources=sources,
         )
         watermark, _ = past_gaps(watermark, {t: one.first for t, one in broker.inputs.items()}, found.states)
         self.course = Course(
@@ -85,12 +95,13 @@ class Worker:
             most_bytes=policy.remember.max_bytes,
             put_aside=_bug,
             releases=releases,
+            rekeyed=rekeyed,
         )
         self.course.fill(found)
         self.clock, self.spans = self.course.clock, self.course.spans
         self._writer = Writer(
             self.producer,
-            Changelog(StateCodec(topics, PARTITION), watermark, found.blocks),
+            Changelog(StateCodec(named, PARTITION), watermark, found.blocks),
             topic=CHANGELOG,
             partition=PARTITION,
             outputs=OUTPUTS,
@@ -137,11 +148,13 @@ class Worker:
         for topic, position in self._positions.items():
             end = ends.get(topic)
             if end is None:
-                self.clock.moved(topic, position=position)
+                if topic != EVIDENCE:
+                    self.clock.moved(topic, position=position)
                 continue
             records = self.broker.inputs[topic].records[position : min(end, position + self.most_records)]
             self._positions[topic] = position + len(records)
-            self.clock.answered(topic, arrived_at=now, position=self._positions[topic], highwater=end)
+            if topic != EVIDENCE:
+                self.clock.answered(topic, arrived_at=now, position=self._positions[topic], highwater=end)
             if records:
                 frames.append((topic, records))
         return frames
@@ -176,6 +189,10 @@ class World:
         self.releases = Releases()
         self._next_answer = self.now = EPOCH - policy.safety.settle - SECOND
         self.worker: Worker | None = None
+        self.rekeyers: dict[str, Rekeyer] = {}
+        for topic in sources_of(policy):
+            self.broker.inputs.setdefault(EVIDENCE, Input(EVIDENCE, append_time=True))
+            self.rekey(topic)
         self.start()
         self.run_until(EPOCH)
 
@@ -183,6 +200,25 @@ class World:
         """Start a worker, which restores what the last one left."""
         assert self.worker is None, "the worker is running"
         self.worker = self._worker()
+
+    def rekey(self, topic: str) -> None:
+        """Somebody takes over a source, from the group's offset on."""
+        self.rekeyers[topic] = Rekeyer(self.policy, self.broker, topic, self.now)
+
+    def source(self, what: str, topic: str, most: str = "") -> bool:
+        """Something happens to whoever re-keys a topic; False if it is not known what."""
+        match what:
+            case "crash":
+                del self.rekeyers[topic]
+            case "start":
+                self.rekey(topic)
+            case "freeze" | "thaw":
+                self.rekeyers[topic].frozen = what == "freeze"
+            case "read":
+                self.rekeyers[topic].most_records = int(most)
+            case _:
+                return False
+        return True
 
     def crash(self) -> None:
         """Kill the worker: what it had in memory is gone."""
@@ -193,6 +229,8 @@ class World:
         while self._next_answer <= moment:
             self.now = self._next_answer
             self._next_answer += ANSWER
+            for rekeyer in self.rekeyers.values():
+                rekeyer.beat(self.now)
             if self.worker is not None:
                 try:
                     self.worker.beat(self.now)

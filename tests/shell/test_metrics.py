@@ -13,7 +13,7 @@ from finalizer.codecs.errors import Reason
 from finalizer.core.causes import Cause
 from finalizer.core.effects import LetterKind
 from finalizer.core.model import Kind
-from finalizer.shell.metrics import About, Metrics, PartitionView
+from finalizer.shell.metrics import About, Metrics, PartitionView, SourceView
 from finalizer.shell.metrics_catalogue import CATALOGUE, PREFIX, PauseReason, Type, table
 
 CONTRACT = {
@@ -43,7 +43,13 @@ CONTRACT = {
     "build_info{version,python,faust,aiokafka}",
     "config_info{app_id,delivery,policy}",
 }
-ADDED = {"may_close{partition}", "remembered_bytes", "open_bytes", "would_close_total{cause,rule}"}
+ADDED = {
+    "may_close{partition}",
+    "remembered_bytes",
+    "open_bytes",
+    "would_close_total{cause,rule}",
+    "source_clock_lag_seconds{input,partition}",
+}
 ABOUT = About(policy="9f2c", delivery="exactly_once", app_id="span-finalizer")
 
 
@@ -52,9 +58,13 @@ class Worker:
 
     def __init__(self, *partitions: PartitionView) -> None:
         self.now: Iterable[PartitionView] = partitions
+        self.rekeyed: Iterable[SourceView] = ()
 
     def partitions(self) -> Iterable[PartitionView]:
         return self.now
+
+    def sources(self) -> Iterable[SourceView]:
+        return self.rekeyed
 
     def broker_clock_offset_seconds(self) -> float:
         return -0.25
@@ -236,6 +246,23 @@ def test_gauges_are_read_from_the_partitions_at_the_scrape() -> None:
         "input_paused{input=spans.events}": 0,
     }
     assert {name: samples[name] for name in expected} == expected
+
+
+def test_a_source_that_holds_back_closing_is_named() -> None:
+    """Each partition of a re-keyed input has its lag; where it is held or lost records, that is told of its input."""
+    metrics, worker = make_metrics(PartitionView(number=0, paused_inputs=("spans.events",)))
+    worker.rekeyed = [
+        SourceView(topic="otlp_logs", number=0, clock_lag_seconds=0.25),
+        SourceView(topic="otlp_logs", number=11, clock_lag_seconds=90.0, paused=True, gap_records=4),
+        SourceView(topic="otlp_logs", number=12),
+    ]
+    for _ in range(2):
+        samples = scraped(metrics)
+        assert samples["source_clock_lag_seconds{input=otlp_logs,partition=0}"] == 0.25
+        assert samples["source_clock_lag_seconds{input=otlp_logs,partition=11}"] == 90
+        assert "source_clock_lag_seconds{input=otlp_logs,partition=12}" not in samples
+        assert samples["input_paused{input=otlp_logs}"] == samples["input_paused{input=spans.events}"] == 1
+        assert samples["input_gap_records_total{input=otlp_logs}"] == 4
 
 
 def test_a_revoked_partition_takes_its_series_along() -> None:

@@ -1,0 +1,129 @@
+"""Re-keyed inputs: what holds for direct ones holds for them, whatever their keys, placement and partitions."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from tests.brokers import Broker
+from tests.contracts.load import completed_once, each_once, finals_of
+from tests.contracts.stage import set_up, set_up_mixed
+from tests.traffic import by_span, event, scatter, send
+from tests.waiting import until_true
+from tests.worker import Worker
+
+
+class Rekeyed:
+    """Inputs with `rekey: always`."""
+
+    async def test_evidence_of_a_trace_meets_whatever_its_keys(self, broker: Broker) -> None:
+        """Records without keys, anywhere in three partitions: each span has one final, of all that was said of it."""
+        stage = await set_up(broker, partitions=3, rekeyed=True)
+        with stage.worker().start() as worker:
+            await scatter(broker.bootstrap, stage.topic, [event("start", number) for number in range(20)])
+            await scatter(broker.bootstrap, stage.topic, [event("end", number) for number in range(10)])
+            await scatter(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in range(10, 20)])
+            async with stage.reader("finalized") as finals:
+                found = by_span(await finals.until(20))
+            assert worker.metric("evidence_total", input=stage.topic) == 40
+            assert worker.terminate() == 0
+            assert "Unclosed" not in worker.log
+        causes = {number: [one.cause for one in closed] for number, closed in found.items()}
+        assert causes == {number: ["completed" if number < 10 else "heartbeat_lost"] for number in range(20)}
+
+    async def test_ends_that_wait_through_an_outage_are_not_overtaken(self, broker: Broker) -> None:
+        """The worker is gone for longer than every timeout while the ends wait in a source: not one false close."""
+        stage = await set_up(broker, partitions=3, rekeyed=True)
+        with stage.worker().start() as worker:
+            beating = [event(kind, number) for kind in ("start", "heartbeat") for number in range(50)]
+            await scatter(broker.bootstrap, stage.topic, beating)
+            await worker.reaches(50, "open_spans")
+            worker.kill()
+            await asyncio.sleep(4.5)  # the outage itself: longer than every deadline of these terms
+            await scatter(broker.bootstrap, stage.topic, [event("end", number) for number in range(50)], first=1)
+            worker.start()
+            found = await finals_of(stage, 50)
+        completed_once(found, 50, broker=broker)
+
+    async def test_a_source_whose_worker_is_frozen_holds_back_closing(self, broker: Broker) -> None:
+        """Its spans beat on and end, unread, for longer than every deadline: nobody closes them, and it is named."""
+        stage = await set_up(broker, partitions=2, rekeyed=True)
+        flags = {"--session-timeout": "12"}
+        one, other = stage.worker(flags=flags), stage.worker(flags=flags)
+        with one.start(ready=False), other.start(ready=False):
+            await shares(one, other)
+            await scatter(broker.bootstrap, stage.topic, [event("start", n) for n in range(40)], partitions=2)
+            await scatter(broker.bootstrap, stage.topic, [event("heartbeat", n) for n in range(40)], partitions=2)
+            await open_spans(40, one, other)
+            other.signal(signal.SIGSTOP)
+            await one.reaches(4, "source_clock_lag_seconds", input=stage.topic)
+            assert one.metric("may_close") == 0
+            await scatter(broker.bootstrap, stage.topic, [event("end", n) for n in range(40)], partitions=2)
+            other.signal(signal.SIGCONT)
+            found = await finals_of(stage, 40)
+        each_once(found, 40, broker=broker)
+        causes = [one.cause for number in range(1, 40, 2) for one in found[number]]
+        assert causes == ["completed"] * 20
+
+    async def test_two_ends_in_a_direct_and_a_re_keyed_input_with_a_kill_between(self, broker: Broker) -> None:
+        """The same end comes both ways, with a crash after the first: one final, whichever was first."""
+        stage = await set_up_mixed(broker)
+        worker = stage.worker()
+        ends = [event("end", number, at=2_000_000_000 * 10**9) for number in range(20)]
+        with worker.start():
+            await send(broker.bootstrap, stage.inputs[0], [event("start", number) for number in range(20)])
+            await send(broker.bootstrap, stage.inputs[0], ends[:10])
+            await scatter(broker.bootstrap, stage.inputs[1], ends[10:])
+            async with stage.reader("finalized") as finals:
+                await finals.until(20)
+                worker.kill()
+                await scatter(broker.bootstrap, stage.inputs[1], ends[:10])
+                await send(broker.bootstrap, stage.inputs[0], ends[10:])
+                worker.start()
+                await worker.reaches(10, "evidence_total", input=stage.inputs[0])
+                await worker.reaches(10, "evidence_total", input=stage.inputs[1])
+                found = by_span(await finals.quiet(2))
+        each_once(found, 20, broker=broker)
+        assert all({one.revision for one in closed} == {1} for closed in found.values())
+
+    async def test_what_cannot_be_used_is_rejected_and_too_much_of_it_holds_the_source(self, broker: Broker) -> None:
+        """Poison goes to the rejected topic byte for byte; a source of little else is held, and closing with it."""
+        stage = await set_up(broker, partitions=1, rekeyed=True)
+        poison = [b"garbage %d" % number for number in range(30)]
+        with stage.worker(rejected="over: 20, max_ratio: 0.5").start() as worker:
+            await send(broker.bootstrap, stage.topic, [event("start", 0), *poison, event("heartbeat", 0)])
+            async with stage.reader("rejected") as rejected:
+                records = await rejected.until(len(poison))
+            await worker.reaches(1, "input_paused", input=stage.topic)
+            await worker.reaches(4, "closing_paused", reason="input_paused")
+            assert worker.metric("may_close") == 0
+            assert f"look at {stage.output('rejected')}" in worker.log
+        assert sorted(record.value for record in records) == sorted(poison)
+        headers = [dict(record.headers) for record in records]
+        assert {one["__connect.errors.topic"] for one in headers} == {stage.topic.encode()}
+        assert [int(one["__connect.errors.offset"]) for one in headers] == list(range(1, 31))
+
+
+async def shares(*workers: Worker) -> None:
+    """Wait until each of them has partitions, and is ready."""
+
+    async def is_so() -> bool:
+        for worker in workers:
+            try:
+                told = await asyncio.to_thread(worker.readiness)
+            except OSError:
+                return False
+            if not told["ready"] or not told["partitions"]:
+                return False
+        return True
+
+    await until_true(is_so, limit_seconds=40)
+
+
+async def open_spans(count: int, *workers: Worker) -> None:
+    """Wait until they have so many spans open together."""
+
+    async def is_so() -> bool:
+        return sum(worker.metric("open_spans") for worker in workers) >= count
+
+    await until_true(is_so, limit_seconds=20)
