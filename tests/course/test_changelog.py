@@ -1,0 +1,86 @@
+"""What becomes durable together, in which order, and how it is found again."""
+
+from __future__ import annotations
+
+from finalizer.codecs.state import WATERMARK_KEY, Block, Gone, Whole
+from finalizer.core.model import Phase
+from tests.course.running import EVENTS, Running, event, key, marks, restored
+
+
+def test_evidence_is_one_write_with_the_watermark_last() -> None:
+    """A record batch is appended as a whole, so a restored state is what the inputs up to its watermark make."""
+    running = Running()
+    first, second = running.hear(0, event("start", 0)), running.hear(1, event("heartbeat", 1))
+    (write,) = running.writes(first, second)
+    assert [changed for changed, _ in write.changes][-1] == WATERMARK_KEY
+    assert sum(changed == WATERMARK_KEY for changed, _ in write.changes) == 1
+    found = restored(running.codec, write.changes)
+    assert marks(found.watermark) == {EVENTS: 1}
+    assert found.states.keys() == {key()}
+
+
+def test_what_begins_and_ends_in_one_group_is_a_fingerprint_alone() -> None:
+    """Its state never appears in the changelog, and yet a restart remembers it."""
+    running = Running()
+    (write,) = running.writes(running.hear(0, event("start", 0)), running.hear(1, event("end", 1)))
+    entries = [running.codec.read(*change) for change in write.changes[:-1]]
+    assert [type(entry) for entry in entries] == [Block]
+    again = Running(now=5, changelog=write.changes)
+    assert not again.hear(6, event("start", 0), event("end", 1)).decision
+
+
+def test_what_a_timer_decided_is_durable_before_it_is_sent() -> None:
+    """First the state, marked as unsent, without the output; then the output and the mark. A crash in between leaves
+    what a restart sends."""
+    running = Running()
+    running.writes(running.hear(0, event("start", 0, timeout_ms=8000)))
+    unsent, sent = running.writes(*running.goes_on(0, 12))
+    assert unsent.outputs == []
+    (entry,) = [running.codec.read(*change) for change in unsent.changes[:-1]]
+    assert isinstance(entry, Whole)
+    assert (entry.unsent, entry.state.phase) == (True, Phase.PRESUMED)
+    assert len(sent.outputs) == 2  # the final and its dead letter
+    (entry,) = [running.codec.read(*change) for change in sent.changes[:-1]]
+    assert isinstance(entry, Whole)
+    assert not entry.unsent
+    assert unsent.changes[-1] == sent.changes[-1]
+
+
+def test_blocks_of_a_former_life_are_never_written_over() -> None:
+    """Each block of fingerprints has a number of its own, also after a restart."""
+    running = Running()
+    changes = running.writes(running.hear(0, event("start", 0), event("end", 0)))[0].changes
+    again = Running(now=5, changelog=changes)
+    changes = [*changes, *again.writes(again.hear(6, event("start", 6, span=2), event("end", 6, span=2)))[0].changes]
+    assert {number for _, number in restored(running.codec, changes).blocks} == {0, 1}
+
+
+def test_a_memory_window_that_is_over_leaves_the_changelog() -> None:
+    """Its blocks get a tombstone each, those of a former life as well."""
+    running = Running()
+    changes = running.writes(running.hear(0, event("start", 0), event("end", 0)))[0].changes
+    again = Running(now=5, changelog=changes)
+    for decided in (again.hear(6, event("start", 6, span=2), event("end", 6, span=2)), *again.goes_on(3600, 3610)):
+        changes = [*changes, *(change for write in again.writes(decided) for change in write.changes)]
+    assert restored(running.codec, changes).blocks == {}
+
+
+def test_the_watermark_is_written_alone_too() -> None:
+    """So that the broker's stamp is learned, and a restart reads no more than it must."""
+    running = Running()
+    running.writes(running.hear(0, event("start", 0)))
+    write = running.changelog.touch()
+    assert write.outputs == []
+    ((touched, _),) = write.changes
+    assert touched == WATERMARK_KEY
+
+
+def test_a_tombstone_takes_the_mark_of_an_unsent_final_along() -> None:
+    """A span that is forgotten is not sent again."""
+    running = Running()
+    running.writes(running.hear(0, event("start", 0, timeout_ms=8000)))
+    unsent, _ = running.writes(*running.goes_on(0, 12))
+    (gone,) = running.codec.span(key(), running.course.spans.states[key()], None)
+    assert isinstance(running.codec.read(*gone), Gone)
+    found = restored(running.codec, [*unsent.changes, gone])
+    assert (found.states, found.unsent) == ({}, set())

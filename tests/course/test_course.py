@@ -1,0 +1,97 @@
+"""The course of a partition: which frames go on where the last one ended, and what time does to what was decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from finalizer.core.model import Phase
+from finalizer.course import Decided, Hole
+from finalizer.pipeline import Topic
+from tests.course.running import ENDS, EVENTS, Running, event, key, marks, seconds
+
+
+def causes(decided: Sequence[Decided]) -> list[str]:
+    """Causes of the finals in these decisions."""
+    return [
+        dict(output.headers)["span-finalizer-cause"].decode()
+        for one in decided
+        for output in one.decision.outputs
+        if output.topic is Topic.FINALIZED
+    ]
+
+
+def test_a_frame_that_goes_on_is_taken_and_a_hole_is_not() -> None:
+    """What is missing between two frames is never processed over."""
+    course = Running().course
+    assert course.follows(EVENTS, begin=0, end=10)
+    assert course.follows(EVENTS, begin=10, end=12)
+    with pytest.raises(Hole, match="expected offset 12, the frame begins at 13"):
+        course.follows(EVENTS, begin=13, end=14)
+
+
+def test_records_that_are_decided_are_passed_over() -> None:
+    """A frame that is read twice changes nothing, and its watermark does not go back."""
+    running = Running()
+    running.hear(0, event("start", 0), event("end", 0))
+    running.ends[EVENTS] = 0
+    again = running.hear(1, event("start", 0), event("end", 0))
+    assert again.records == 0
+    assert not again.decision
+    assert marks(again.watermark) == {EVENTS: 1}
+
+
+def test_a_frame_of_markers_moves_the_watermark() -> None:
+    """Positions that were passed over are read: a restart does not ask for them again."""
+    running = Running()
+    decided = running.course.hear(EVENTS, [], end=7, stamped=True, now=0)
+    assert marks(decided.watermark) == {EVENTS: 6}
+
+
+def test_a_record_that_cannot_be_decided_costs_its_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deciding is pure, so a frame that raises is decided again record by record; the one that raises is rejected."""
+    running = Running()
+    decide = running.course.road.hear
+
+    def fails_on_two(records: Any, *args: Any, **named: Any) -> Any:
+        if any(b"%032x" % 2 in record.value for record in records):
+            raise ValueError("two")
+        return decide(records, *args, **named)
+
+    monkeypatch.setattr(running.course.road, "hear", fails_on_two)
+    decided = running.hear(0, *[event("start", 0, span=span) for span in (1, 2, 3)])
+    assert set(running.course.spans.states) == {key(1), key(3)}
+    (rejected,) = decided.decision.outputs
+    assert (rejected.topic, rejected.value) == (Topic.REJECTED, event("start", 0, span=2))
+    assert [(record.offset, str(error)) for record, error in running.undecided] == [(1, "two")]
+    assert marks(decided.watermark) == {EVENTS: 2}
+
+
+def test_what_a_timer_decides_moves_no_watermark() -> None:
+    """Only evidence says how far was read."""
+    running = Running()
+    running.hear(0, event("heartbeat", 0))
+    (decided,) = running.goes_on(0, 12)
+    assert decided.watermark is None
+    (output,) = decided.decision.outputs
+    assert json.loads(output.value or b"")["cause"] == "missing_start"
+
+
+def test_a_restored_course_goes_on_as_the_one_before() -> None:
+    """What is closed stays closed, and what was decided and not sent is sent as it was decided."""
+    running = Running()
+    heard = running.hear(0, event("start", 0, timeout_ms=8000), event("heartbeat", 0, span=2))
+    changes = running.writes(heard)[0].changes
+    decided = running.goes_on(0, 12)
+    unsent, sent = running.writes(*decided)
+    after = Running(now=60, changelog=[*changes, *unsent.changes])
+    assert after.restored.unsent == {key(1), key(2)}
+    again, spans = after.course.unsent(after.restored.unsent)
+    assert [output.value for output in again.outputs] == [output.value for output in sent.outputs]
+    assert [span for span, _ in spans] == [key(1), key(2)]
+    assert after.course.spans.open == 0
+    assert causes(after.goes_on(60, 90)) == []
+    assert Running(now=60, changelog=[*changes, *unsent.changes, *sent.changes]).restored.unsent == set()
