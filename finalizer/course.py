@@ -165,13 +165,14 @@ class Course:
 
         False: it was polled before the seek; the frame that was sought for follows. Raises `Hole`.
         """
-        expected = self._expected[topic]
+        expected, following = self._expected[topic], self.decided[topic] + 1
         if expected is None:
-            if begin > self.decided[topic] + 1:
+            if begin > following:
                 return False
         elif begin > expected:
             raise Hole(f"{topic}: expected offset {expected}, the frame begins at {begin}")
-        self._expected[topic] = max(end, expected or 0)
+        # Not less than what is sought: a frame from before the seek may end before it.
+        self._expected[topic] = max(end, expected or 0, following)
         return True
 
     def lost(self) -> None:

@@ -33,6 +33,18 @@ def test_a_frame_that_goes_on_is_taken_and_a_hole_is_not() -> None:
         course.follows(EVENTS, begin=13, end=14)
 
 
+def test_a_frame_from_before_the_seek_is_no_hole() -> None:
+    """After a restore frames may come early (dropped) or from the group's older offset (taken, and passed over), until
+    what was sought for comes. None of them makes the partition doubtful."""
+    running = Running()
+    running.hear(0, *[event("start", 0, span=span) for span in range(1, 101)])
+    course = running.course
+    course.read_on()
+    assert not course.follows(EVENTS, begin=150, end=160)
+    assert course.follows(EVENTS, begin=20, end=40)
+    assert course.follows(EVENTS, begin=100, end=110)
+
+
 def test_records_that_are_decided_are_passed_over() -> None:
     """A frame that is read twice changes nothing, and its watermark does not go back."""
     running = Running()
