@@ -198,7 +198,7 @@ class Course:
         clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
         self.reading = reading = clock.advance(now)
         floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
-        decision = self._decide(records, self._moment(reading), floor, ceiling)
+        decision = self._decide(records, self._heard_at(topic, reading), floor, ceiling)
         self.decided[topic] = max(decided, end - 1)
         return Decided(decision, self.watermark(), len(records))
 
@@ -296,6 +296,15 @@ class Course:
         return Moment(
             reading.clock, reading.patience, self.spans.memory.horizon, self._base.gap, stops=self.clock.stops
         )
+
+    def _heard_at(self, topic: str, reading: Reading) -> Moment:
+        """The moment for what is heard of a topic: its own time, if the partition's clock waits for another topic.
+
+        What is closed is remembered from then on. By a clock that stands where the other topic was last heard, or at
+        0, it would be forgotten as soon as that one is caught up.
+        """
+        clock = max(reading.clock, self.clock.topic_time(topic))
+        return Moment(clock, clock - self.clock.taken_off, self.spans.memory.horizon)
 
     def _decide(self, records: Sequence[Record], moment: Moment, floor: int, ceiling: int) -> Decision:
         """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""

@@ -63,6 +63,20 @@ def test_a_frame_of_markers_moves_the_watermark() -> None:
     assert marks(decided.watermark) == {EVENTS: 6}
 
 
+def test_what_finishes_while_another_topic_is_not_heard_yet_is_remembered() -> None:
+    """The partition's clock stands until every topic was heard. What closes meanwhile is remembered from the time at
+    which it was heard; by the clock it would be forgotten with the first answer of the other topic."""
+    running = Running(EVENTS, ENDS)
+    (finished,) = causes([running.hear(10, event("start", 9), event("end", 10))])
+    assert finished == "completed"
+    assert running.answered(10.5, EVENTS, ENDS) == running.answered(11, EVENTS, ENDS) == []
+    assert running.course.reading is not None
+    assert seconds(running.course.reading.clock) == 10.5
+    again = running.hear(11, event("start", 9), event("end", 10))
+    assert causes([again]) == []
+    assert running.course.spans.states == {}
+
+
 def test_a_record_that_cannot_be_decided_costs_its_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deciding is pure, so a frame that raises is decided again record by record; the one that raises is rejected."""
     running = Running()
