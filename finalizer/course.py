@@ -187,6 +187,7 @@ class Course:
         Records at or below what is decided are passed over. Raises `NewerFormat`.
         """
         decided, clock = self.decided[topic], self.clock
+        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
         if records and records[0].offset <= decided:
             records = [record for record in records if record.offset > decided]
         if topic == self.evidence:
@@ -197,7 +198,6 @@ class Course:
             word = word_before(clock.to_pass, records)
         clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
         self.reading = reading = clock.advance(now)
-        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
         decision = self._decide(records, self._heard_at(topic, reading), floor, ceiling)
         self.decided[topic] = max(decided, end - 1)
         return Decided(decision, self.watermark(), len(records))

@@ -77,6 +77,17 @@ def test_what_finishes_while_another_topic_is_not_heard_yet_is_remembered() -> N
     assert running.course.spans.states == {}
 
 
+def test_evidence_heard_after_a_gap_is_not_younger_than_it_is() -> None:
+    """On a `CreateTime` input nothing is older than the topic's clock was when the frame came. The frame itself does
+    not make its records younger: it may hold all that was sent in a minute of which we heard nothing."""
+    running = Running()
+    running.goes_on(0, 10)
+    running.answered(60)
+    running.hear(60.5, event("start", 20), event("heartbeat", 40), event("heartbeat", 60), stamps=[20, 40, 60])
+    state = running.course.spans.states[key()]
+    assert (seconds(state.first.heard_at), seconds(state.last.heard_at)) == (20, 60)
+
+
 def test_a_record_that_cannot_be_decided_costs_its_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deciding is pure, so a frame that raises is decided again record by record; the one that raises is rejected."""
     running = Running()
