@@ -91,7 +91,10 @@ def _heard_by(now: Moment, state: State) -> State:
     latest = now.patience + BEHIND_AFTER
     if state.heard <= latest:
         return state
-    return msgspec.structs.replace(state, heard=latest, opened=min(state.opened, latest))
+    told = state.told
+    if told.paused > latest or told.progressed > latest:
+        told = msgspec.structs.replace(told, paused=min(told.paused, latest), progressed=min(told.progressed, latest))
+    return msgspec.structs.replace(state, heard=latest, opened=min(state.opened, latest), told=told)
 
 
 def presume(

@@ -298,3 +298,22 @@ def test_time_taken_off_after_it_was_heard() -> None:
     assert story.wait(62 + 64 - 0.000_001) == []
     assert len(story.wait(62 + 64)) == 1
     assert story.last.closed.cause is Cause.NO_HEARTBEAT
+
+
+@pytest.mark.parametrize(
+    ("terms", "told", "lease"),
+    [
+        (Terms(background_grace=10 * MINUTE), lifecycle(0, Lifecycle.BACKGROUND), 600),
+        (Terms(progress_timeout=10 * MINUTE, silence=HOUR), heartbeat(0, progress=0.5, interval=400), 600),
+    ],
+    ids=["backgrounded", "stalled"],
+)
+def test_time_taken_off_after_it_was_heard_counts_for_nothing_that_runs_from_then(
+    terms: Terms, told: Evidence, lease: int
+) -> None:
+    """The same for what counts from a lifecycle record, or from the last progress: not an outage later."""
+    story = Story(terms)
+    story.tell(start(0), told)
+    story.taken_off = 3600 * SECOND
+    assert story.wait(lease) == []
+    assert len(story.wait(lease + lease + 2)) == 1
