@@ -24,6 +24,7 @@ from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Sources
 from finalizer.core.spans import Spans
+from finalizer.core.terms import BEHIND_AFTER
 from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
 from finalizer.policy.schema import Policy
 
@@ -126,6 +127,9 @@ class Course:
                 spans.open += 1
                 spans.bytes += weight(state)
                 at = wake_at(state, road.named(state), now)
+                if state.heard > now.patience + BEHIND_AFTER:
+                    # Heard before its clock knew of an outage, and not looked at since: to be put right at once.
+                    at = min(at, now.clock)
                 spans.states[key] = armed(state, at)
                 spans.windows.insert(key, at)
             elif state.closed is not None:

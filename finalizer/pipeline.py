@@ -222,16 +222,16 @@ class Road:
     def wake(self, now: Moment, *, limit: int) -> Decision:
         """Look at no more than `limit` spans whose deadline window is over."""
         closings = self.watch.due(now, limit=limit)
-        decision = self._closed(closings, now)
+        decision = self._closed(closings, now, righted=self.watch.righted)
         decision.deadlines += [one.after.closed.deadline_at for one in closings if one.after.closed is not None]
         return decision
 
     def evict(self, now: Moment, *, limit: int) -> Decision:
         """Close those silent for longest where more is open than memory has room for: no more than `limit` a time."""
-        return self._closed(self.watch.crowded(now, limit=limit), now)
+        return self._closed(self.watch.crowded(now, limit=limit), now, righted={})
 
-    def _closed(self, closings: Sequence[Closing], now: Moment) -> Decision:
-        decision, touched = Decision(), dict[SpanKey, State | None]()
+    def _closed(self, closings: Sequence[Closing], now: Moment, *, righted: Mapping[SpanKey, State]) -> Decision:
+        decision, touched = Decision(), dict[SpanKey, State | None](righted)
         for key, before, _, effects in closings:
             touched[key] = before
             self._carry_out(effects, None, decision)

@@ -265,6 +265,7 @@ def _only_beat(before: State, after: State) -> bool:
         after.beats
         and before.start_at == after.start_at
         and before.start is after.start
+        and before.opened == after.opened
         and before.interval == after.interval
         and before.timeout == after.timeout
         and before.end is after.end

@@ -39,6 +39,8 @@ class Watch:
         self.crowd = crowd
         self._terms_of = terms_of
         self._group_of = group_of
+        self.righted: dict[SpanKey, State] = {}
+        """Open spans of which the last look at who is due has put right when they were heard; their states before it."""
         self._held: list[SpanKey] = []
         self._freed: list[SpanKey] = []
 
@@ -68,6 +70,7 @@ class Watch:
     def due(self, now: Moment, *, limit: int) -> list[Closing]:
         """Look at no more than `limit` spans whose deadline window is over. What is closed is not open any more."""
         spans, breaker, outages = self._spans, self.breaker, self.outages
+        self.righted = {}
         if breaker.tripped:
             return []
         if outages.held and outages.must_look(now.clock):
@@ -84,6 +87,8 @@ class Watch:
             if after.phase is _OPEN:
                 spans.states[key] = after
                 spans.windows.insert(key, after.wake_at)
+                if after.heard != state.heard or after.opened != state.opened:
+                    self.righted.setdefault(key, state)
             elif room is not None and len(closed) >= room:
                 self._put_back((key, *keys))
                 tripped = True

@@ -132,3 +132,37 @@ def test_a_restored_course_goes_on_as_the_one_before() -> None:
     assert after.course.spans.open == 0
     assert causes(after.goes_on(60, 90)) == []
     assert Running(now=60, changelog=[*changes, *unsent.changes, *sent.changes]).restored.unsent == set()
+
+
+def test_what_a_look_at_a_span_has_changed_is_durable() -> None:
+    """Evidence that was heard before its clock knew of an outage is younger than patience allows, and is put right
+    when the timer looks at it. A restart finds it put right."""
+    before = Running(EVENTS, ENDS)
+    before.goes_on(0, 10)
+    changes = before.writes(before.hear(10, event("start", 10, span=2)))[0].changes
+    running = Running(EVENTS, ENDS, now=100, changelog=changes)
+    beats = (event("start", 100, heartbeat_interval_ms=5000), event("heartbeat", 100))
+    heard = running.hear(100.25, *beats)
+    for decided in (heard, *running.goes_on(100.25, 125), running.hear(125, event("heartbeat", 125))):
+        changes = [*changes, *(change for write in running.writes(decided) for change in write.changes)]
+    state = running.course.spans.states[key()]
+    assert state.phase is Phase.OPEN
+    found = Running(EVENTS, ENDS, now=130, changelog=changes).restored.states[key()]
+    assert (found.heard, found.opened) == (state.heard, state.opened)
+
+
+def test_a_restart_before_the_first_look_delays_nothing() -> None:
+    """Evidence that was heard before its clock knew of an outage is put right as soon as a restored partition may
+    close, not when it would be due by what was noted then."""
+    before = Running(EVENTS, ENDS)
+    before.goes_on(0, 10)
+    changes = before.writes(before.hear(10, event("start", 10, span=2)))[0].changes
+    running = Running(EVENTS, ENDS, now=1000, changelog=changes)
+    heard = running.hear(1000.25, event("start", 1000, heartbeat_interval_ms=5000))
+    for decided in (heard, *running.goes_on(1000.25, 1005)):
+        changes = [*changes, *(change for write in running.writes(decided) for change in write.changes)]
+    changes = [*changes, *running.writes(running.hear(1005, event("heartbeat", 1005, span=3)))[0].changes]
+    assert running.course.spans.states[key()].phase is Phase.OPEN
+    again = Running(EVENTS, ENDS, now=1006, changelog=changes)
+    again.hear(1007, event("heartbeat", 1007, span=3))
+    assert "no_heartbeat" in causes(again.goes_on(1007, 1050))
