@@ -307,8 +307,15 @@ class Course:
         What is closed is remembered from then on. By a clock that stands where the other topic was last heard, or at
         0, it would be forgotten as soon as that one is caught up.
         """
-        clock = max(reading.clock, self.clock.topic_time(topic))
-        return Moment(clock, clock - self.clock.taken_off, self.spans.memory.horizon)
+        clock, stops = max(reading.clock, self.clock.topic_time(topic)), self.clock.stops
+        return Moment(
+            clock,
+            clock - self.clock.taken_off,
+            self.spans.memory.horizon,
+            self._base.gap,
+            stops=stops,
+            stood=stops[-1].at if stops else 0,
+        )
 
     def _decide(self, records: Sequence[Record], moment: Moment, floor: int, ceiling: int) -> Decision:
         """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""

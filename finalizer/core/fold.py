@@ -28,6 +28,8 @@ def first_state(evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state of a span of which this is the first evidence."""
     source = evidence.source
     heard = source.heard_at - now.clock + now.patience
+    if heard < now.stood:  # what was taken off since then does not make it older
+        heard = now.patience_at(source.heard_at)
     body = evidence.body
     return State(
         _OPEN,
@@ -57,6 +59,8 @@ def fold(state: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state after one more piece of evidence; its phase, close and wake-up are not touched."""
     source = evidence.source
     heard = source.heard_at - now.clock + now.patience
+    if heard < now.stood:  # what was taken off since then does not make it older
+        heard = now.patience_at(source.heard_at)
     at, seq, interval, timeout = evidence.at, evidence.seq, evidence.interval, evidence.timeout
     start_at, told_start = state.start_at, evidence.start_at
     start = state.start

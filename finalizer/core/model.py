@@ -276,6 +276,17 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     """The patience of the span's group stands still."""
     stops: Sequence[Stop] = ()
     """Where patience stood still lately, in order."""
+    stood: int = 0
+    """The last of them: what was heard at less patience than this was heard before it."""
+
+    def patience_at(self, heard_at: int) -> int:
+        """What patience was at this moment on the clock."""
+        patience = heard_at - self.clock + self.patience
+        for at, lost in reversed(self.stops):
+            if patience >= at:
+                break
+            patience = min(patience + lost, at)
+        return patience
 
     def heard_time(self, patience: int) -> int:
         """The moment on the clock at which patience had come so far."""

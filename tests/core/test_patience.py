@@ -243,3 +243,13 @@ def test_newly_assigned_again() -> None:
     reading = partition.run(SETTLE - 1)
     assert not reading.may_close
     assert reading.patience == before.patience
+
+
+def test_one_silence_is_one_stop() -> None:
+    """However many steps the clock makes while patience stands: as far back as stops are kept, none is lost."""
+    partition = settled()
+    stops = len(partition.clock.stops)
+    partition.silence(60)
+    partition.run(100 * SETTLE)
+    assert len(partition.clock.stops) == stops + 1
+    assert partition.clock.stops[-1].lost == round((60 + 2 * EVERY + SETTLE) * SECOND)

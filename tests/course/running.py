@@ -58,8 +58,10 @@ class Running:
         self.ends = {topic: offset + 1 for topic, offset in watermark.offsets.items()}
         self.course.assigned(at(now), ends=self.ends, asked_at=at(now))
 
-    def hear(self, now: float, *events: bytes, topic: str = EVENTS, stamps: Sequence[float] = ()) -> Decided:
-        """Poll and decide one frame, which the broker has stamped `now`, or the producers with `stamps`."""
+    def hear(
+        self, now: float, *events: bytes, topic: str = EVENTS, stamps: Sequence[float] = (), stamped: bool = True
+    ) -> Decided:
+        """Poll and decide one frame. Its records have these stamps (else `now`), the broker's or their producers'."""
         begin = self.ends[topic]
         times = stamps or [now] * len(events)
         records = [
@@ -68,7 +70,7 @@ class Running:
         ]
         end = self.ends[topic] = begin + len(records)
         self.course.clock.answered(topic, arrived_at=at(now), position=end, highwater=end)
-        return self.course.hear(topic, records, end=end, stamped=not stamps, now=at(now))
+        return self.course.hear(topic, records, end=end, stamped=stamped, now=at(now))
 
     def answered(self, now: float, *topics: str) -> list[Decided]:
         """Fetch answers without records, and what the time brings about."""

@@ -83,7 +83,9 @@ def test_evidence_heard_after_a_gap_is_not_younger_than_it_is() -> None:
     running = Running()
     running.goes_on(0, 10)
     running.answered(60)
-    running.hear(60.5, event("start", 20), event("heartbeat", 40), event("heartbeat", 60), stamps=[20, 40, 60])
+    running.hear(
+        60.5, event("start", 20), event("heartbeat", 40), event("heartbeat", 60), stamps=[20, 40, 60], stamped=False
+    )
     state = running.course.spans.states[key()]
     assert (seconds(state.first.heard_at), seconds(state.last.heard_at)) == (20, 60)
 
@@ -166,3 +168,17 @@ def test_a_restart_before_the_first_look_delays_nothing() -> None:
     again = Running(EVENTS, ENDS, now=1006, changelog=changes)
     again.hear(1007, event("heartbeat", 1007, span=3))
     assert "no_heartbeat" in causes(again.goes_on(1007, 1050))
+
+
+def test_what_is_decided_late_is_as_fresh_as_when_it_was_heard() -> None:
+    """Evidence that waited unread through an outage has its whole lease after it: what was taken off since it was heard
+    is not counted against it."""
+    running = Running()
+    running.goes_on(0, 20)
+    waited = (event("start", 20, heartbeat_interval_ms=5000), event("heartbeat", 20))
+    running.hear(80, *waited, event("heartbeat", 80, span=2), stamps=[20.5, 20.5, 80])
+    assert causes(running.goes_on(80, 101)) == []
+    assert causes(running.goes_on(101, 105)) == ["heartbeat_lost"]
+    closed = running.course.spans.states[key()].closed
+    assert closed is not None
+    assert 101 < seconds(closed.deadline_at) < 102
