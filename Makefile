@@ -9,7 +9,7 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3;
              command -v $$p >/dev/null 2>&1 && $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-kafka bench lint types kafka collector clean
+.PHONY: help install demo test sim test-kafka bench lint types kafka collector clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(STAMP) ## a broker, a worker and a crowd of clients, of which some crash
 
 test: $(STAMP) ## every test that needs no Java
 	$(PY) -m pytest $(ARGS)
+
+sim: $(STAMP) ## 10,000 made worlds with every fault, in virtual time; `make sim ARGS="--seed 7 --worlds 1"`
+	@.venv/bin/finalizer sim --worlds 10000 $(ARGS)
 
 test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars are fetched once)
 	@$(PY) -m tests.brokers.kafka --check

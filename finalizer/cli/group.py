@@ -27,6 +27,7 @@ COMMANDS = {
     "dev": Place("finalizer.cli.dev", "Keep a broker and a worker running on this machine, to develop against."),
     "check": Place("finalizer.cli.check", "Check configuration, policy, topics and broker; tell all problems at once."),
     "send": Place("finalizer.cli.send", "Send native events, one JSON object a line, to the input topic."),
+    "sim": Place("finalizer.cli.sim", "Simulate worlds with every fault, and compare what was written with the truth."),
     "tail": Place("finalizer.cli.tail", "Follow finals, dead letters or rejected records as they are written."),
     "release": Place("finalizer.cli.release", "Let spans be closed that an outage or the breaker holds back."),
 }

@@ -40,7 +40,7 @@ class Watch:
         self._terms_of = terms_of
         self._group_of = group_of
         self.righted: dict[SpanKey, State] = {}
-        """Open spans of which the last look at who is due has put right when they were heard; their states before it."""
+        """Open spans of which the last call of `due` has put right when they were heard; their states before it."""
         self._held: list[SpanKey] = []
         self._freed: list[SpanKey] = []
 

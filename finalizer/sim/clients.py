@@ -1,0 +1,106 @@
+"""The clients of a made world: they send what the plan says, and what truly reached the broker is noted."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import NamedTuple
+
+from finalizer.core.model import SpanKey
+from finalizer.core.terms import SECOND
+from finalizer.sim.plan import MILLISECOND, Client, Event
+from finalizer.sim.scene import EPOCH, Scene
+
+NOTICED = 3 * SECOND
+"""An outage of this length is noticed by workers. (Whoever is cut off for a shorter time must be quick.)"""
+
+
+class Landed(NamedTuple):
+    """A record that reached the broker. Moments in ns since 1970."""
+
+    client: Client
+    event: Event
+    meant: int
+    """When it would have been there without the outages that workers notice."""
+    at: int
+    stamp: int
+    """Its producer's."""
+    is_stamped_by_producer: bool
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+
+    @property
+    def told_at(self) -> int:
+        """Its event time."""
+        return EPOCH + self.event.at + self.client.clock
+
+
+def span_key(name: str) -> SpanKey:
+    """The span of a client."""
+    return sha256(name.encode()).digest()[:24]
+
+
+def partition_of(name: str, partitions: int) -> int:
+    """Where all its evidence lies."""
+    return span_key(name)[0] % partitions
+
+
+class Crowd:
+    """All clients together."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.landed: list[Landed] = []
+        self.pending = 0
+        """Records that are on their way."""
+        self._scene = scene
+        for client in scene.plan.clients:
+            for event in client.events:
+                value = _value(client, event)
+                for delay in event.arrives:
+                    self._send(client, event, value, EPOCH + event.at + delay)
+
+    def _send(self, client: Client, event: Event, value: bytes, meant: int) -> None:
+        self.pending += 1
+        self._scene.kernel.at(meant, lambda: self._land(client, event, value, meant))
+
+    def _land(self, client: Client, event: Event, value: bytes, meant: int) -> None:
+        kernel, broker, plan = self._scene.kernel, self._scene.broker, self._scene.plan
+        if broker.back_at is not None:
+            lasts = broker.back_at - broker.gone_at
+            again = broker.back_at + min(client.comeback, lasts)
+            meant = again if lasts < NOTICED else meant
+            kernel.at(again, lambda: self._land(client, event, value, meant))
+            return
+        self.pending -= 1
+        given = plan.inputs[event.to]
+        number = partition_of(client.name, plan.partitions)
+        log = broker.inputs[given.topic][number]
+        stamp = EPOCH + event.at + client.clock
+        if len(self.landed) % 50 == 49:
+            log.skip()  # a marker of somebody's transaction
+        timestamp = (stamp if given.create_time else kernel.now) // MILLISECOND
+        record = log.append(span_key(client.name)[:16].hex().encode(), value, timestamp)
+        self.landed.append(
+            Landed(
+                client, event, meant, kernel.now, stamp, given.create_time, given.topic, number, record.offset, value
+            )
+        )
+
+
+def _value(client: Client, event: Event) -> bytes:
+    if event.type is None:
+        return f"garbage of {client.name} at {event.at}".encode()
+    key = span_key(client.name).hex()
+    told = {
+        "type": event.type,
+        "trace_id": key[:32],
+        "span_id": key[32:],
+        "time_unix_nano": str(EPOCH + event.at + client.clock),
+    }
+    if event.type == "start":
+        told["name"] = client.name
+    for name, value in event.fields.items():
+        told[name] = str(EPOCH + value) if name.endswith("_unix_nano") else value
+    return json.dumps(told).encode()

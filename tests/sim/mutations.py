@@ -1,0 +1,183 @@
+"""Bugs to put in: each takes away one thing that a promise rests on. The simulation must find every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from finalizer.changelog import Changelog, Restored, Write
+from finalizer.codecs.state import StateCodec
+from finalizer.core import lifecycle
+from finalizer.core.clock import PartitionClock, Reading, _Topic
+from finalizer.core.law import LAW, Act
+from finalizer.core.model import End, Evidence, Phase, State
+from finalizer.core.remembered import Remembered
+from finalizer.core.safety import Breaker
+from finalizer.course import Course
+from finalizer.pipeline import Decision
+from finalizer.sim.broker import Broker, _Producer
+
+Patch = pytest.MonkeyPatch
+Mutation = Callable[[Patch], None]
+
+
+def watermark_dropped(patch: Patch) -> None:
+    """A restart does not know how far it had read."""
+    apply = Restored.apply
+
+    def forgetful(self: Restored, codec: StateCodec, key: bytes | None, value: bytes | None) -> None:
+        apply(self, codec, key, value)
+        self.watermark = None
+
+    patch.setattr(Restored, "apply", forgetful)
+
+
+def ack_before_commit(patch: Patch) -> None:
+    """What is decided counts as read before it is durable."""
+    writes = Changelog.writes
+
+    def hasty(self: Changelog, decisions: Sequence[Decision], *, of_timer: bool) -> Iterator[Write]:
+        yield self.touch()
+        yield from writes(self, decisions, of_timer=of_timer)
+
+    patch.setattr(Changelog, "writes", hasty)
+
+
+def wall_clock(patch: Patch) -> None:
+    """Deadlines run on the wall clock, whether or not anything was read."""
+    patch.setattr(
+        PartitionClock,
+        "advance",
+        lambda _, now: Reading(now, now, caught_up=True, behind=False, blind=False, settling=False, may_close=True),
+    )
+
+
+def clients_clock(patch: Patch) -> None:
+    """Deadlines run on the time that the client tells, as if it were the time at which it was heard."""
+    hear = lifecycle.hear
+
+    def trusting(state: State | None, evidence: Evidence, *rest: Any) -> Any:
+        source = msgspec.structs.replace(evidence.source, heard_at=evidence.at)
+        return hear(state, msgspec.structs.replace(evidence, source=source), *rest)
+
+    patch.setattr("finalizer.pipeline.hear", trusting)
+
+
+def no_fencing(patch: Patch) -> None:
+    """A new owner does not keep the former one from writing: each has a transactional id of its own."""
+    producers: dict[tuple[Broker, int, int], _Producer] = {}
+    patch.setattr(
+        Broker, "_producer", lambda self, number, epoch, _: producers.setdefault((self, number, epoch), _Producer())
+    )
+
+    def unfenced(self: Broker, number: int) -> int:
+        self._producers[number].epoch += 1
+        return self._producers[number].epoch
+
+    patch.setattr(Broker, "fence", unfenced)
+
+
+def no_blind_time(patch: Patch) -> None:
+    """Time in which nobody could be heard counts as silence, and closing begins at once."""
+    advance = PartitionClock.advance
+
+    def impatient(self: PartitionClock, now: int) -> Reading:
+        reading = advance(self, now)
+        self.taken_off = 0
+        return reading._replace(patience=reading.clock, may_close=self._followed and not reading.behind)
+
+    patch.setattr(PartitionClock, "advance", impatient)
+
+
+def never_behind(patch: Patch) -> None:
+    """An answer counts as the end of the log, whatever it left unread."""
+    patch.setattr(_Topic, "caught_up", property(lambda self: self.highwater is not None))
+
+
+def hole_processed_over(patch: Patch) -> None:
+    """Whatever is polled next is decided, whether or not something is missing before it."""
+    patch.setattr(Course, "follows", lambda *_, **__: True)
+
+
+def sent_before_durable(patch: Patch) -> None:
+    """What a timer decided is sent together with its state, so that it may be sent and not last."""
+    writes = Changelog.writes
+
+    patch.setattr(Changelog, "writes", lambda self, decisions, **_: writes(self, decisions, of_timer=False))
+
+
+def not_sent_again(patch: Patch) -> None:
+    """A final that was decided before a crash and not sent is taken for sent."""
+    patch.setattr(Course, "unsent", lambda *_: (Decision(), []))
+
+
+def finished_forgotten(patch: Patch) -> None:
+    """Finished spans are not remembered."""
+    patch.setattr(Remembered, "end_of", lambda *_: None)
+
+
+def finished_forgotten_by_restart(patch: Patch) -> None:
+    """Finished spans are remembered in memory alone."""
+    patch.setattr(Changelog, "_memory", lambda *_: [])
+
+
+def presumption_outranks_end(patch: Patch) -> None:
+    """An end that comes after a presumed close changes nothing."""
+    presumed = list(LAW[Phase.PRESUMED])
+    presumed[2] = (Phase.PRESUMED, Act.KEEP)
+    law = list(LAW)
+    law[Phase.PRESUMED] = tuple(presumed)
+    patch.setattr(lifecycle, "LAW", tuple(law))
+
+
+def later_end_ignored(patch: Patch) -> None:
+    """The first end is the last word, whatever comes after it."""
+    patch.setattr(End, "order", property(lambda _: (0, 0, 0, "", "")))
+
+
+def patience_forgotten_by_restart(patch: Patch) -> None:
+    """What was taken off is not in the watermark."""
+    watermark = Course.watermark
+    patch.setattr(Course, "watermark", lambda self: msgspec.structs.replace(watermark(self), taken_off=0))
+
+
+def beats_forgotten_by_restart(patch: Patch) -> None:
+    """A heartbeat is not laid over the state that stands before it in the changelog."""
+    patch.setattr("finalizer.changelog.laid_over", lambda state, _: state)
+
+
+def no_breaker(patch: Patch) -> None:
+    """Whatever is due is closed, however much it is at once."""
+    patch.setattr(Breaker, "room", lambda *_: None)
+    patch.setattr(Breaker, "trip", lambda *_: None)
+
+
+def torn_group(patch: Patch) -> None:
+    """A group may reach the changelog without its first record."""
+    records = Changelog._records
+    patch.setattr(Changelog, "_records", lambda *args, **named: records(*args, **named)[-1:])
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    watermark_dropped,
+    ack_before_commit,
+    wall_clock,
+    clients_clock,
+    no_fencing,
+    no_blind_time,
+    never_behind,
+    hole_processed_over,
+    sent_before_durable,
+    not_sent_again,
+    finished_forgotten,
+    finished_forgotten_by_restart,
+    presumption_outranks_end,
+    later_end_ignored,
+    patience_forgotten_by_restart,
+    beats_forgotten_by_restart,
+    torn_group,
+    no_breaker,
+)
