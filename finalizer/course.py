@@ -202,7 +202,7 @@ class Course:
             word = word_before(clock.to_pass, records)
         clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
         self.reading = reading = clock.advance(now)
-        decision = self._decide(records, self._heard_at(topic, reading), floor, ceiling)
+        decision = self._decide(records, self._heard_at(clock.topic_time(topic), reading), floor, ceiling)
         self.decided[topic] = max(decided, end - 1)
         return Decided(decision, self.watermark(), len(records))
 
@@ -228,7 +228,8 @@ class Course:
             if not reading.clock:
                 self.clock.begin(self._first_heard(records, now))
                 reading = self.clock.advance(now)
-            whole.absorb(self._decide(records, self._moment(reading), 0, 0))
+            own = max(self.sources.clocks.values(), default=0) if self.sources is not None else 0
+            whole.absorb(self._decide(records, self._heard_at(own, reading), 0, 0))
         return len(records)
 
     def _first_heard(self, records: Sequence[Record], now: int) -> int:
@@ -301,13 +302,13 @@ class Course:
             reading.clock, reading.patience, self.spans.memory.horizon, self._base.gap, stops=self.clock.stops
         )
 
-    def _heard_at(self, topic: str, reading: Reading) -> Moment:
-        """The moment for what is heard of a topic: its own time, if the partition's clock waits for another topic.
+    def _heard_at(self, own: int, reading: Reading) -> Moment:
+        """The moment for what is heard of a topic: its `own` time, if the partition's clock waits for another one.
 
         What is closed is remembered from then on. By a clock that stands where the other topic was last heard, or at
         0, it would be forgotten as soon as that one is caught up.
         """
-        clock, stops = max(reading.clock, self.clock.topic_time(topic)), self.clock.stops
+        clock, stops = max(reading.clock, own), self.clock.stops
         return Moment(
             clock,
             clock - self.clock.taken_off,

@@ -99,13 +99,13 @@ class Rekeying:
 
         False: it was polled before the seek; the frame that was sought for follows. Raises `Hole`.
         """
-        expected = self._expected
+        expected, following = self._expected, self.decided + 1
         if expected is None:
-            if begin > self.decided + 1:
+            if begin > following:
                 return False
         elif begin > expected:
             raise Hole(f"{self.place[0]}: expected offset {expected}, the frame begins at {begin}")
-        self._expected = max(end, expected or 0)
+        self._expected = max(end, expected or 0, following)
         return True
 
     def lost(self, records: int) -> None:

@@ -143,6 +143,13 @@ def test_a_missing_frame_is_a_hole() -> None:
         rekeying.follows(begin=10, end=12)
 
 
+def test_a_frame_from_before_the_seek_is_no_hole() -> None:
+    """The group's offset may be older than what was written: its frames are passed over until what was sought comes."""
+    rekeying = source(position=50)
+    assert rekeying.follows(begin=20, end=40)
+    assert rekeying.follows(begin=50, end=60)
+
+
 def test_too_much_that_is_unusable_is_told() -> None:
     """Parts are counted, not records: one batch of garbage is as bad as many records."""
     rekeying = source()
@@ -217,6 +224,18 @@ def test_what_stands_behind_a_mark_is_not_judged_by_it() -> None:
     assert not log.tick(92)
     log.read(mark(185), now=185)
     assert log.tick(185) == [Topic.FINALIZED, Topic.DLQ]
+
+
+def test_what_finishes_while_a_source_lags_is_remembered() -> None:
+    """The clock waits for the source that lags. What closes meanwhile is remembered from when it was heard: the other
+    end of the same span is yet to come from there."""
+    log = Log(("logs", 7), ("logs", 8))
+    log.read(mark(0), mark(0, partition=8), now=0)
+    ended = (told("start", 3600), told("end", 3601), mark(3602))
+    assert log.read(mark(3600), *ended, now=3602) == [Topic.FINALIZED]
+    log.read(mark(3700), mark(3650, partition=8), now=3700)
+    log.tick(3700)
+    assert log.read(told("start", 3600, partition=8), told("end", 3601, partition=8), now=3701) == []
 
 
 def test_a_frame_of_marks_alone_moves_the_position_and_nothing_else() -> None:
