@@ -22,10 +22,10 @@ def test_the_workers_configuration_is_accepted() -> None:
     load((PROJECT / "deploy/finalizer.yaml").read_text(), origin="deploy/finalizer.yaml")
 
 
-def test_the_collector_reads_what_the_worker_writes() -> None:
+def test_the_collector_behind_reads_what_the_worker_writes() -> None:
     """Topic and encoding are the same on both sides, and the collector speaks to this Kafka and this Jaeger."""
     finalized = read("deploy/finalizer.yaml")["outputs"]["finalized"]
-    collector = read("deploy/collector.yaml")
+    collector = read("deploy/collector-out.yaml")
     kafka = collector["receivers"]["kafka"]
     assert kafka["traces"] == {"topics": [finalized["topic"]], "encoding": finalized["encoding"]}
     services = read("docker-compose.yml")["services"]
@@ -33,6 +33,29 @@ def test_the_collector_reads_what_the_worker_writes() -> None:
     assert f"INSIDE://{kafka['brokers'][0]}," in advertised
     assert services["finalizer"]["environment"]["FINALIZER_BROKER"] == kafka["brokers"][0]
     assert collector["exporters"]["otlp_grpc"]["endpoint"].split(":")[0] in services
+
+
+def test_the_worker_reads_what_the_collector_in_front_writes() -> None:
+    """Logs are read as partial-span logs and spans as finished ones, from the topics that the collector names."""
+    collector = read("deploy/collector-in.yaml")
+    kafka = collector["exporters"]["kafka"]
+    inputs = {one["topic"]: one["format"] for one in read("deploy/finalizer.yaml")["inputs"]}
+    assert inputs[kafka["logs"]["topic"]] == "partial_log"
+    assert inputs[kafka["traces"]["topic"]] == "otlp_spans"
+    services = read("docker-compose.yml")["services"]
+    assert kafka["brokers"] == [services["finalizer"]["environment"]["FINALIZER_BROKER"]]
+    listening = {one["endpoint"].split(":")[1] for one in collector["receivers"]["otlp"]["protocols"].values()}
+    assert {port.rsplit(":", 1)[1] for port in services["collector-in"]["ports"]} == listening
+
+
+def test_no_batch_of_the_collector_is_too_large() -> None:
+    """The exporter's queue splits below what its producer takes: what is over that is dropped without the SDK's
+    knowing."""
+    kafka = read("deploy/collector-in.yaml")["exporters"]["kafka"]
+    batch = kafka["sending_queue"]["batch"]
+    assert batch["sizer"] == "bytes"
+    assert batch["max_size"] <= 800_000 < kafka["producer"].get("max_message_bytes", 1_000_000)
+    assert {kafka[signal]["encoding"] for signal in ("logs", "traces")} == {"otlp_proto"}, "JSON takes up to four times"
 
 
 def test_the_web_port_is_the_same_everywhere() -> None:
@@ -44,7 +67,7 @@ def test_the_web_port_is_the_same_everywhere() -> None:
     assert read("docker-compose.yml")["services"]["finalizer"]["ports"][0].endswith(f":{WEB_PORT}")
 
 
-@pytest.mark.parametrize("service", ["finalizer", "prometheus", "collector"])
+@pytest.mark.parametrize("service", ["finalizer", "prometheus", "collector-in", "collector-out"])
 def test_mounted_files_exist(service: str) -> None:
     """A path that is missing would be mounted as an empty folder, with an error that does not say so."""
     for mount in read("docker-compose.yml")["services"][service]["volumes"]:

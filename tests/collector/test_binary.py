@@ -47,3 +47,12 @@ def test_a_build_that_failed_leaves_nothing_in_the_cache(path: Path) -> None:
     with pytest.raises(CollectorUnavailable, match=r"could not be built: no route to the proxy$"):
         binary.otelcol()
     assert not binary.cached().exists()
+
+
+def test_all_versions_of_the_recipe_belong_together() -> None:
+    """One collector release: its parts, its builder, and the images in docker-compose.yml."""
+    parts = [line.split()[-1] for line in binary.RECIPE.read_text().splitlines() if "gomod:" in line]
+    released = {one for one in parts if one.startswith("v0.")}
+    assert released == {f"v{binary.version()}"}
+    compose = (binary.RECIPE.parent.parent.parent / "docker-compose.yml").read_text()
+    assert compose.count(f"image: otel/opentelemetry-collector-contrib:{binary.version()}\n") == 2

@@ -9,6 +9,8 @@ from tests.docs.page import README, differing, filled
 
 BLOCKS = {
     "causes": tables.causes,
+    "collector-in": lambda: tables.deployed("collector-in.yaml"),
+    "collector-out": lambda: tables.deployed("collector-out.yaml"),
     "commands": tables.commands,
     "example-dead-letter": examples.dead_letter,
     "example-final": examples.final,

@@ -43,8 +43,8 @@ def prose(text: str) -> str:
 
 
 def sample(text: str) -> str:
-    """The finalizer.yaml that the page shows first."""
-    return next(one for one in code(text, "yaml") if one.startswith("inputs:"))
+    """The finalizer.yaml that the page shows in full."""
+    return next(one for one in code(text, "yaml") if one.startswith("inputs:") and "\noutputs:" in one)
 
 
 def headings(text: str) -> list[tuple[int, str]]:

@@ -54,6 +54,11 @@ def causes() -> str:
     return _table(titles, rows)
 
 
+def deployed(name: str) -> str:
+    """A collector's configuration out of deploy/. Its fence is `yml`: `yaml` is for finalizer.yaml."""
+    return f"```yml\n{(PROJECT / 'deploy' / name).read_text()}```"
+
+
 def law() -> str:
     """The whole law: phase x what happened."""
     titles = ["phase", *(f"`{column.name}`" for column in Happened)]

@@ -69,6 +69,12 @@ def test_every_configuration_is_accepted(text: str) -> None:
     load(text, origin="README.md")
 
 
+@pytest.mark.parametrize("text", code(TEXT, "python"))
+def test_every_snippet_compiles(text: str) -> None:
+    """Python copied from the page is Python. (What it runs on is not all installed here.)"""
+    compile(text, "README.md", "exec")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     """Links within the project lead to files that are there, and to headings that the page has."""
