@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from aiokafka import AIOKafkaProducer
+
 from tests.brokers import Broker
+from tests.codecs.otlp_making import to_message
+from tests.codecs.test_recorded import check
 from tests.contracts.load import completed_once, each_once, finals_of
 from tests.contracts.stage import set_up, set_up_mixed
+from tests.recordings.reading import programs, recording, ways
 from tests.traffic import by_span, event, scatter, send
 from tests.waiting import until_true
 from tests.worker import Worker
@@ -64,6 +69,30 @@ class Rekeyed:
         each_once(found, 40, broker=broker)
         causes = [one.cause for number in range(1, 40, 2) for one in found[number]]
         assert causes == ["completed"] * 20
+
+    async def test_what_real_clients_sent_comes_out_as_their_programs_knew_it(self, broker: Broker) -> None:
+        """Recorded traffic of each client, all at once: every span once, the crashed ones at their last word."""
+        stage = await set_up(broker, inputs=2, rekeyed=True)
+        topics = dict(zip(("otlp_logs", "otlp_spans"), stage.inputs, strict=True))
+        stage = stage._replace(formats=dict(zip(stage.inputs, ("partial_log", "otlp_spans"), strict=True)))
+        recorded = [recording(program, ways(program)[0]) for program in programs()]
+        expected = {span.span_id: span for one in recorded for span in one.spans if span.known}
+        with stage.worker().start():
+            async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+                for record in (record for one in recorded for record in one.records):
+                    place = {"topic": topics[record.topic], "partition": record.partition % 4}
+                    await producer.send(**place, key=record.key, value=record.value, headers=list(record.headers))
+                await producer.flush()
+            async with stage.reader("finalized") as finals:
+                await finals.until(len(expected))
+                found = {
+                    dict(record.headers)["traceparent"].split(b"-")[2].decode(): record.value
+                    for record in await finals.quiet(1)
+                }
+                assert len(finals.records) == len(expected)
+        assert found.keys() == expected.keys()
+        for span_id, value in found.items():
+            check(to_message(value), expected[span_id])
 
     async def test_two_ends_in_a_direct_and_a_re_keyed_input_with_a_kill_between(self, broker: Broker) -> None:
         """The same end comes both ways, with a crash after the first: one final, whichever was first."""

@@ -21,6 +21,8 @@ class Stage(NamedTuple):
     inputs: tuple[str, ...]
     rekeyed: tuple[str, ...] = ()
     """Those of the inputs that are re-keyed."""
+    formats: Mapping[str, str] = {}
+    """Of those inputs that are not native."""
 
     @property
     def topic(self) -> str:
@@ -37,7 +39,10 @@ class Stage(NamedTuple):
     ) -> Worker:
         """A worker of this stage, not started. All of them share one app id, so they are one group."""
         ways = {topic: "always" if topic in self.rekeyed else "never" for topic in self.inputs}
-        inputs = "".join(f"  - {{topic: {topic}, rekey: {way}}}\n" for topic, way in ways.items())
+        inputs = "".join(
+            f"  - {{topic: {topic}, rekey: {way}, format: {self.formats.get(topic, 'native')}}}\n"
+            for topic, way in ways.items()
+        )
         outputs = "".join(f"  {role}: {{topic: {self.output(role)}}}\n" for role in ("finalized", "dlq"))
         outputs += f"  rejected: {{topic: {self.output('rejected')}, {rejected}}}\n"
         config = f"inputs:\n{inputs}outputs:\n{outputs}{terms}"
