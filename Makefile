@@ -2,6 +2,9 @@
 
 PY      := .venv/bin/python
 STAMP   := .venv/.installed
+PIP      = $(PY) -m pip install --quiet --disable-pip-version-check
+# Compiled modules that do not fit their sources are never used: this tells if there are any.
+CURRENT := import sys; from finalizer import RUNNING; sys.exit(RUNNING.name == "OUTDATED")
 EXTRAS  := worker,demo,otlp,dev
 # The newest Python on the PATH that is 3.11 or later; `make install PYTHON=/path/to/python` chooses another.
 FITS    := import sys; sys.exit(sys.version_info < (3, 11))
@@ -9,19 +12,23 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3;
              command -v $$p >/dev/null 2>&1 && $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test sim test-kafka bench lint types kafka collector clean
+.PHONY: help install demo test test-pure sim test-kafka bench lint types kafka collector clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## .venv with the `finalizer` command
-	@:
+install: $(STAMP) ## .venv with the `finalizer` command, compiled where there is a C compiler
+	@$(PY) -c '$(CURRENT)' || { echo "Compiling anew: sources have changed"; $(PIP) --no-deps -e .; }
+	@$(PY) -c 'import finalizer; print(finalizer.RUNNING.sentence)'
 
 demo: $(STAMP) ## a broker, a worker and a crowd of clients, of which some crash; ends by itself
 	@.venv/bin/finalizer demo
 
 test: $(STAMP) ## every test that needs no Java
 	$(PY) -m pytest $(ARGS)
+
+test-pure: $(STAMP) ## the law, the stories and the bugs put in, on the sources that are compiled
+	SPAN_FINALIZER_PURE=1 $(PY) -m pytest tests/core tests/laws tests/scenarios tests/sim tests/test_compiled.py $(ARGS)
 
 sim: $(STAMP) ## 10,000 made worlds with every fault, in virtual time; `make sim ARGS="--seed 7 --worlds 1"`
 	@.venv/bin/finalizer sim --worlds 10000 $(ARGS)
@@ -30,7 +37,7 @@ test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars 
 	@$(PY) -m tests.brokers.kafka --check
 	$(PY) -m pytest tests/kafka $(ARGS)
 
-bench: $(STAMP) ## throughput and restore, measured as ratios in one run
+bench: install ## throughput and restore, measured as ratios in one run
 	@$(PY) -m tests.bench $(ARGS)
 
 lint: $(STAMP) ## style, types and the walls between the rooms
@@ -49,15 +56,16 @@ collector: $(STAMP) ## build a stock OpenTelemetry collector, once; the tests th
 	@$(PY) -m tests.collector.binary
 
 clean: ## remove .venv and everything made beside it
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist finalizer/compiled.txt *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find finalizer tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find finalizer -name '*.so' -delete
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml setup.py constraints.txt
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed and none is on the PATH." \
 	  "Install it, or say where it is: make install PYTHON=/path/to/python3.11" >&2; exit 1; fi
 	@$(PYTHON) -c '$(FITS)' || { echo "$(PYTHON) is not Python 3.11 or newer." >&2; exit 1; }
 	@[ -x $(PY) ] || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3-venv)." >&2; exit 1; }
 	@echo "Installing into .venv (once; later runs are instant)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(PIP) -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@

@@ -4,4 +4,8 @@ Rooms, from the bottom: ``core`` (the law), ``policy`` and ``codecs`` (terms, by
 (Kafka, Faust, wall clock), ``embedded`` (a broker for the demo), ``cli``. Imports go down only.
 """
 
+from finalizer.compiled import arrange
+
 __version__ = "0.1.0"
+RUNNING = arrange()
+"""Compiled or pure: settled here, before any room is imported."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Watermark, Whole, laid_over
+from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Whole, laid_over
+from finalizer.codecs.stored import Watermark
 from finalizer.core.model import SpanKey, State
 from finalizer.core.remembered import packed
 from finalizer.pipeline import Decision, Output

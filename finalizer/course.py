@@ -15,7 +15,7 @@ import msgspec
 from finalizer.changelog import Restored
 from finalizer.codecs.errors import Reason, Unusable
 from finalizer.codecs.evidence import EvidenceDecoder, decode_mark, is_mark
-from finalizer.codecs.state import Watermark
+from finalizer.codecs.stored import Watermark
 from finalizer.core.clock import PartitionClock, Reading
 from finalizer.core.due import wake_at
 from finalizer.core.lifecycle import armed, weight

@@ -6,13 +6,13 @@ with a `Decision`: what to write, and what has changed. If deciding raises, the 
 
 from __future__ import annotations
 
+import typing
 from binascii import hexlify
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-import msgspec
+from mypy_extensions import i64
 
 from finalizer.codecs import dead_letter, rejected
 from finalizer.codecs.description import describe
@@ -24,40 +24,25 @@ from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import DeadLetter, Effects, Emit, Late
 from finalizer.core.lifecycle import hear, weight
 from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey, State
-from finalizer.core.remembered import Entry, fits, remembered_state
+from finalizer.core.remembered import fits, remembered_state
 from finalizer.core.safety import Releases
 from finalizer.core.spans import Spans
 from finalizer.core.terms import Terms
 from finalizer.core.watch import Closing
+from finalizer.decision import Decision, Header, Output, Topic
 from finalizer.guarding import watch_of
 from finalizer.policy.schema import Include, Policy
 
-Header = tuple[str, bytes]
-_OPEN, _COMPLETED = Phase.OPEN, Cause.COMPLETED
-_NOTHING_KNOWN = describe(())
+__all__ = ["Decision", "Decode", "Encoding", "Header", "Output", "Record", "Road", "Topic"]
+
+_OPEN: typing.Final = Phase.OPEN
+_COMPLETED: typing.Final = Cause.COMPLETED
+_NOTHING_KNOWN: typing.Final = describe(())
 
 
-class Topic(IntEnum):
-    """Where an output goes."""
-
-    FINALIZED = 0
-    DLQ = 1
-    REJECTED = 2
-
-
-_FINALIZED = Topic.FINALIZED
-_WORDS = {cause: (cause.value, facts.reported, facts.incomplete) for cause, facts in FACTS.items()}
+_FINALIZED: typing.Final = Topic.FINALIZED
+_WORDS: typing.Final = {cause: (cause.value, facts.reported, facts.incomplete) for cause, facts in FACTS.items()}
 """What an emit asks of a cause: its word, if it was reported, if it is incomplete. (`Enum.value` is a Python call.)"""
-
-
-class Output(msgspec.Struct, frozen=True, gc=False):
-    """One record to write. `timestamp` in milliseconds; None: the writer's time."""
-
-    topic: Topic
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header]
-    timestamp: int | None = None
 
 
 class Record(Protocol):
@@ -92,42 +77,6 @@ class Encoding(NamedTuple):
     """The largest value of a dead letter."""
     rejected_bytes: int | None = None
     """The largest rejected record: key, value and headers."""
-
-
-class Decision:
-    """What one frame, or one look at the deadlines, brings about."""
-
-    __slots__ = ("changes", "deadlines", "finished", "forgotten_windows", "outputs", "tally")
-
-    def __init__(self) -> None:
-        self.outputs: list[Output] = []
-        self.changes: dict[SpanKey, tuple[State | None, State | None]] = {}
-        """Span key -> (state before, state after); None where there is none."""
-        self.finished: dict[int, list[Entry]] = {}
-        """Memory window -> fingerprints of the spans finished, of which nothing else is kept."""
-        self.forgotten_windows: list[int] = []
-        """Memory windows that are over."""
-        self.deadlines: list[int] = []
-        """The deadlines (heard time, ns) of the spans that the timer closed."""
-        self.tally: Counter[tuple[str, ...]] = Counter()
-        """Metric name and label values -> count."""
-
-    def absorb(self, later: Decision) -> None:
-        """Take in what was decided right after this."""
-        self.outputs += later.outputs
-        changes = self.changes
-        again = {key: changes[key][0] for key in changes.keys() & later.changes.keys()}
-        changes.update(later.changes)
-        for key, before in again.items():
-            changes[key] = (before, changes[key][1])
-        for window, entries in later.finished.items():
-            self.finished.setdefault(window, []).extend(entries)
-        self.forgotten_windows += later.forgotten_windows
-        self.deadlines += later.deadlines
-        self.tally.update(later.tally)
-
-    def __bool__(self) -> bool:
-        return bool(self.outputs or self.changes or self.finished or self.forgotten_windows)
 
 
 class Road:
@@ -182,13 +131,15 @@ class Road:
         if not records:
             return
         spans, terms_for = self.spans, self._terms_for
-        states, end_of, insert = spans.states, spans.memory.end_of, spans.windows.insert
+        states, memory, windows = spans.states, spans.memory, spans.windows
         topic, partition = records[0].topic, records[0].partition
         decode = self.decoders[topic]
-        floor, ceiling = heard_within
+        floor: i64 = heard_within[0]
+        ceiling: i64 = heard_within[1]
         heard: list[Kind] = []
         for record in records:
-            heard_at = record.timestamp * 1_000_000
+            heard_at: i64 = record.timestamp
+            heard_at *= 1_000_000
             if not floor <= heard_at <= ceiling:
                 heard_at = floor if heard_at < floor else ceiling
             try:
@@ -202,7 +153,7 @@ class Road:
             if key not in touched:
                 touched[key] = state
             if state is None:
-                end = end_of(key)
+                end = memory.end_of(key)
                 if end is not None:
                     state = remembered_state(end)
                 terms = terms_for(evidence.subject or _NOTHING_KNOWN)
@@ -215,7 +166,7 @@ class Road:
             if after is not None and after is not state:
                 states[key] = after
                 if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
-                    insert(key, after.wake_at)
+                    windows.insert(key, after.wake_at)
         for kind, count in Counter(heard).items() if topic != self._rekeyed else ():
             decision.tally["evidence_total", topic, kind.name] = count
 
@@ -292,7 +243,7 @@ class Road:
         if self._all_finals or not reported or final.closed.revision > 1:
             headers = final_headers(final, self._content_type)
             decision.outputs.append(Output(_FINALIZED, hexlify(final.key[:16]), self._encode(final), headers))
-        decision.tally["finals_total", word, final.rule] += 1
+        decision.finals.append((word, final.rule))
         if effect.overturned:
             decision.tally["verdicts_overturned_total", final.rule] += 1
         if incomplete or effect.resolves:
@@ -305,8 +256,15 @@ class Road:
         cause = final.closed.cause
         decision.tally["dead_letters_total", kind if cause is None else cause.value] += 1
 
+    @staticmethod
+    def _count_finals(decision: Decision) -> None:
+        for (cause, rule), count in Counter(decision.finals).items():
+            decision.tally["finals_total", cause, rule] += count
+        decision.finals = []
+
     def _settle(self, decision: Decision, touched: dict[SpanKey, State | None], now: Moment) -> None:
         """Move closed spans into memory, and note what has changed."""
+        self._count_finals(decision)
         spans = self.spans
         states, memory, changes = spans.states, spans.memory, decision.changes
         ended: list[tuple[SpanKey, End]] = []

@@ -27,6 +27,7 @@ TOP_LEVEL = {
     "docker-compose.yml",
     "finalizer",
     "pyproject.toml",
+    "setup.py",
     "tests",
 }
 

@@ -36,10 +36,11 @@ PLAIN_WIDTH = 118
 @option("jobs", type=click.IntRange(min=1), help="Processes to make them in.  [default: one for each processor]")
 @option("story", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Tell this world instead (YAML).")
 def command(seed: int, worlds: int, jobs: int | None, story: Path | None) -> int:
-    """Simulate: clients, workers and brokers in made worlds, with every fault, in virtual time.
+    """Simulate worlds with every fault, and compare what was written with the truth.
 
-    An oracle that knows what truly happened compares it with what was written. Exit code 0 if nothing is wrong in any
-    world, else 1: the command that repeats the world is told, and the shortest story in which the same goes wrong.
+    Clients, workers and a broker in virtual time, judged by an oracle that knows what truly happened. Exit code 0 if
+    nothing is wrong in any world, else 1: the command that repeats the world is told, and the shortest story in which
+    the same goes wrong.
     """
     console = Console()
     if not console.is_terminal:

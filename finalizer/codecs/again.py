@@ -39,7 +39,7 @@ def moved(state: State, again: int, last_seen: int) -> tuple[tuple[Layer, ...], 
     """Layers and tellings of a state after such a heartbeat."""
     layers, told = state.layers, state.told
     if again & BODY and layers:
-        layers = (*layers[:-1], replace(layers[-1], at=last_seen))
+        layers = (*layers[:-1], layers[-1].but(at=last_seen))
     if again & STATUS and told.status is not None:
         told = replace(told, status=(last_seen, *told.status[1:]))
     return layers, told

@@ -7,24 +7,30 @@ are what the changelog stores, and their order is total. `body_of` gives a store
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from finalizer.codecs.description import Describing, Description, Link, SpanEvent, in_order, includes
 from finalizer.codecs.ids import parent_id
 from finalizer.codecs.native_event import KIND_NUMBERS, NativeEvent, parse
 from finalizer.codecs.otlp_body import OtlpJsonBody, OtlpProtoBody
 from finalizer.codecs.values import Value, present
+from finalizer.core.by_value import ByValue
 from finalizer.core.model import Body
 
 
-class NativeBody(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class NativeBody(ByValue):
     """The body of a native record that `NativeDecoder` has accepted."""
+
+    __match_args__ = ("data",)
+    __slots__ = __match_args__
 
     format: ClassVar[int] = 1
 
-    data: bytes
+    def __init__(self, data: bytes) -> None:
+        self.data: Final = data
 
     def covers(self, older: Body, /) -> bool:
         """True if every name that `older` gives a value to has one here too. Other formats are never covered."""

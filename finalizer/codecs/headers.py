@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Final
 
 from finalizer.codecs.verdict import cause_word, facts_of
+from finalizer.core import model
 from finalizer.core.causes import Cause
-from finalizer.core.model import Final
 
 Header = tuple[str, bytes]
 
 
-def final_id(final: Final) -> str:
+def final_id(final: model.Final) -> str:
     """32 hexadecimal characters, from (span key, presumed or reported, revision): a repeated final has the same."""
     return _id(final.key + _kind(final.closed.cause, final.closed.revision)).decode()
 
 
-def final_headers(final: Final, content_type: str) -> list[Header]:
+def final_headers(final: model.Final, content_type: str) -> list[Header]:
     """The headers of a final."""
     closed, key, ids = final.closed, final.key, final.key.hex()
     last = closed.last
@@ -32,15 +33,15 @@ def final_headers(final: Final, content_type: str) -> list[Header]:
         ("span-finalizer-id", _id(key + kind)),
         cause,
         revision,
-        ("span-finalizer-detected-at", f"{closed.detected_at}".encode()),
+        ("span-finalizer-detected-at", str(closed.detected_at).encode()),
         topic,
         partition,
-        ("span-finalizer-source-offset", f"{last.offset}".encode()),
+        ("span-finalizer-source-offset", str(last.offset).encode()),
         ("traceparent", f"00-{ids[:32]}-{ids[32:]}-01".encode()),
     ]
 
 
-_blank = blake2b(digest_size=16)
+_blank: Final = blake2b(digest_size=16)
 
 
 def _id(named: bytes) -> bytes:

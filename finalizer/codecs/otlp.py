@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from finalizer.codecs import otlp_json
 from finalizer.codecs.description import describe
 from finalizer.codecs.fitting import fitted
@@ -16,6 +18,7 @@ JSON: Final = "application/json"
 PROTO: Final = "application/x-protobuf"
 
 
+@mypyc_attr(native_class=False)
 class MissingExtra(RuntimeError):
     """A format needs a package that is not installed; the message says how to install it."""
 

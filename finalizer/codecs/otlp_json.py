@@ -7,10 +7,11 @@ sorted by name, so the same final has the same bytes, always.
 from __future__ import annotations
 
 from binascii import b2a_base64
+from collections.abc import Callable
 from functools import lru_cache
-from json.encoder import encode_basestring as quoted
+from json.encoder import encode_basestring
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,7 +19,7 @@ from finalizer.codecs.around import wrapped
 from finalizer.codecs.body import NativeBody
 from finalizer.codecs.description import NATIVE_SCOPE, Description, Link, SpanEvent
 from finalizer.codecs.ids import parent_id
-from finalizer.codecs.native_event import KIND_NUMBERS, read_description, read_resource
+from finalizer.codecs.native_event import KIND_NUMBERS, NativeDescription, read_description, read_resource
 from finalizer.codecs.values import Attributes, Empty, Value, present
 from finalizer.codecs.verdict import PREFIX, Sentence, facts_of, implied, noted, observed, sentence, stated
 from finalizer.core import model
@@ -37,7 +38,10 @@ _NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 _TEXTUAL: Final = frozenset((str, bool, int))
 """Types whose values JSON tells apart; a resource with others (bytes, NaN) cannot be kept by its JSON."""
-_plain = msgspec.json.Encoder().encode
+_quoted: Final[Callable[[str], str]] = encode_basestring
+_read: Final = read_description
+_fields_of: Final[Callable[[NativeDescription[Value]], tuple[Any, ...]]] = msgspec.structs.astuple
+_plain: Final = msgspec.json.Encoder().encode
 
 
 def request(final: model.Final, description: Description) -> bytes:
@@ -58,42 +62,41 @@ def short_request(final: model.Final) -> bytes | None:
     if closed.cause is not _COMPLETED or len(layers) != 1 or layers[0].body.__class__ is not NativeBody:
         return None
     try:
-        told = read_description(layers[0].body.data)
-        span_type = told.span_type or None
-        rare = told.op_id or told.session_id or told.trace_state or told.links or told.events
-        if rare or len(told.resource) > _MAX_KEPT or (span_type is not None and len(span_type) > _MAX_KEPT_WORD):
+        (
+            parent, name, span_type, span_kind, resource, attributes, session_id, op_id, trace_state, links, events
+        ) = _fields_of(_read(layers[0].body.data))  # fmt: skip
+        rare = op_id or session_id or trace_state or links or events
+        if rare or len(resource) > _MAX_KEPT or (span_type and len(span_type) > _MAX_KEPT_WORD):
             return None
-        opening = _kept_opening(bytes(told.resource))
+        opening: str = _opening_of(bytes(resource))
     except msgspec.ValidationError:
         return None
     unknown, gap = closed.history_unknown, closed.evidence_gap
-    stated = _block(
-        (_COMPLETED, closed.reason, closed.revision, final.rule, final.policy, unknown, False, gap, span_type)
+    stated: str = _block_of(
+        (_COMPLETED, closed.reason, closed.revision, final.rule, final.policy, unknown, False, gap, span_type or None)
     )
-    attributes, rendered = told.attributes, []
+    rendered: list[str] = []
     if attributes:
-        for name in sorted(attributes):
-            if stated and name >= PREFIX:
-                if name.startswith(PREFIX):
+        for key in sorted(attributes):
+            if stated and key >= PREFIX:
+                if key.startswith(PREFIX):
                     return None
                 rendered.append(stated)
                 stated = ""
-            value = attributes[name]
-            if value.__class__ is str:
-                rendered.append(f'{{"key":{quoted(name)},"value":{{"stringValue":{quoted(value)}}}}}')
-            elif value is not None:
-                rendered.append(_attribute(name, value))
+            value = attributes[key]
+            if value is not None:
+                rendered.append(_attribute(key, value))
     if stated:
         rendered.append(stated)
-    parent = parent_id(told.parent_span_id) if told.parent_span_id else ""
-    if parent:
-        parent = f',"parentSpanId":"{parent}"'
+    above = parent_id(parent) if parent else ""
+    if above:
+        above = f',"parentSpanId":"{above}"'
     ids, start_at, end_at = final.key.hex(), final.start_at, closed.end_at
     assert start_at is not None
     code, message = closed.status
-    status = f'"status":{{"message":{quoted(message)},"code":{int(code)}}}}}' if message else _STATUS[code]
+    status = f'"status":{{"message":{_quoted(message)},"code":{int(code)}}}}}' if message else _STATUS[code]
     return (
-        f'{opening}{ids[:32]}","spanId":"{ids[32:]}"{parent},"name":{quoted(told.name or "")}{_KINDS[told.span_kind]},'
+        f'{opening}{ids[:32]}","spanId":"{ids[32:]}"{above},"name":{_quoted(name or "")}{_KINDS[span_kind]},'
         f'"startTimeUnixNano":"{start_at}","endTimeUnixNano":"{end_at if end_at > start_at else start_at}",'
         f'"attributes":[{",".join(rendered)}],{status}]}}]}}]}}'
     ).encode()
@@ -112,10 +115,10 @@ def span(final: model.Final, description: Description) -> str:
     ids, kind, parent = final.key.hex(), description.span_kind, description.parent_span_id
     parts = [f'{{"traceId":"{ids[:32]}","spanId":"{ids[32:]}"']
     if description.trace_state:
-        parts.append(f'"traceState":{quoted(description.trace_state)}')
+        parts.append(f'"traceState":{_quoted(description.trace_state)}')
     if parent:
         parts.append(f'"parentSpanId":"{parent}"')
-    parts.append(f'"name":{quoted(description.name or "")}')
+    parts.append(f'"name":{_quoted(description.name or "")}')
     if kind:
         parts.append(f'"kind":{kind}')
     if description.flags:
@@ -135,7 +138,7 @@ def span(final: model.Final, description: Description) -> str:
         parts.append(f'"links":[{",".join(map(_link, description.links))}]')
         parts.append(f'"droppedLinksCount":{description.dropped_links}')
     code, message = final.closed.status
-    parts.append(f'"status":{{"message":{quoted(message)},"code":{int(code)}}}}}' if message else _STATUS[code])
+    parts.append(f'"status":{{"message":{_quoted(message)},"code":{int(code)}}}}}' if message else _STATUS[code])
     return ",".join(parts)
 
 
@@ -171,9 +174,12 @@ def _stated(told: Sentence) -> dict[str, str]:
     return _rendered(stated(told))
 
 
+_block_of: Final = _block
+
+
 def _opening(rendered_resource: str, scope_name: str) -> str:
     """A request up to its span."""
-    scope = f'"scope":{{"name":{quoted(scope_name)}}}'
+    scope = f'"scope":{{"name":{_quoted(scope_name)}}}'
     return f'{{"resourceSpans":[{{"resource":{rendered_resource},"scopeSpans":[{{{scope},"spans":['
 
 
@@ -182,6 +188,9 @@ def _kept_opening(data: bytes) -> str:
     """A request up to its span's trace id, by the resource in a native record."""
     attributes = present(read_resource(data)) if data else {}
     return _opening(_resource(attributes), NATIVE_SCOPE) + '{"traceId":"'
+
+
+_opening_of: Final = _kept_opening
 
 
 @lru_cache(maxsize=1024)
@@ -196,11 +205,11 @@ def _resource(attributes: Attributes) -> str:
 def _event(event: SpanEvent) -> str:
     dropped = f',"droppedAttributesCount":{event.dropped_attributes}' if event.dropped_attributes else ""
     attributes = _attributes(event.attributes)
-    return f'{{"timeUnixNano":"{event.at}","name":{quoted(event.name)},"attributes":{attributes}{dropped}}}'
+    return f'{{"timeUnixNano":"{event.at}","name":{_quoted(event.name)},"attributes":{attributes}{dropped}}}'
 
 
 def _link(link: Link) -> str:
-    state = f'"traceState":{quoted(link.trace_state)},' if link.trace_state else ""
+    state = f'"traceState":{_quoted(link.trace_state)},' if link.trace_state else ""
     more = f',"droppedAttributesCount":{link.dropped_attributes}' if link.dropped_attributes else ""
     if link.flags:
         more += f',"flags":{link.flags}'
@@ -218,13 +227,13 @@ def _rendered(attributes: Attributes) -> dict[str, str]:
 
 def _attribute(name: str, value: Value) -> str:
     if isinstance(value, str):  # nearly all are; the rest of this line is the whole budget of an attribute
-        return f'{{"key":{quoted(name)},"value":{{"stringValue":{quoted(value)}}}}}'
-    return f'{{"key":{quoted(name)},"value":{_any_value(value)}}}'
+        return f'{{"key":{_quoted(name)},"value":{{"stringValue":{_quoted(value)}}}}}'
+    return f'{{"key":{_quoted(name)},"value":{_any_value(value)}}}'
 
 
 def _any_value(value: Value) -> str:
     if isinstance(value, str):
-        return f'{{"stringValue":{quoted(value)}}}'
+        return f'{{"stringValue":{_quoted(value)}}}'
     if isinstance(value, bool):
         return '{"boolValue":true}' if value else '{"boolValue":false}'
     if isinstance(value, int):

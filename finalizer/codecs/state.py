@@ -14,84 +14,42 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from finalizer.codecs.again import moved, said_again
 from finalizer.codecs.body import body_of
-from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, End, Layer, Phase, SpanKey, State, Told
-from finalizer.core.safety import Pause
+from finalizer.codecs.stored import Place, StoredClosed, StoredLayer, Watermark, decode_state
+from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, Layer, Phase, SpanKey, State
 
-VERSION = 1
-WATERMARK_KEY = b"w"
-_WHOLE, _HOT, _BLOCK = b"s", b"h", b"f"
-_UNSENT = 1
-_HEAD = struct.Struct(">BB")
-_SENT_HEAD, _UNSENT_HEAD = _HEAD.pack(VERSION, 0), _HEAD.pack(VERSION, _UNSENT)
-_OPEN = Phase.OPEN
-_BEAT = struct.Struct(">BBqqqqi")
-_FAR_BEAT = struct.Struct(">BBqqqqiH")
+VERSION: Final = 1
+WATERMARK_KEY: Final = b"w"
+_WHOLE: Final = b"s"
+_HOT: Final = b"h"
+_BLOCK: Final = b"f"
+_UNSENT: Final = 1
+_HEAD: Final = struct.Struct(">BB")
+_SENT_HEAD: Final = _HEAD.pack(VERSION, 0)
+_UNSENT_HEAD: Final = _HEAD.pack(VERSION, _UNSENT)
+_OPEN: Final = Phase.OPEN
+_BEAT: Final = struct.Struct(">BBqqqqi")
+_FAR_BEAT: Final = struct.Struct(">BBqqqqiH")
 """Heard in another partition: that of the source of re-keyed evidence."""
-_BLOCK_KEY = struct.Struct(">qq")
-_SPAN_KEY_BYTES = 24
-_ENTRY_BYTES = 16
-_SEQ_LIMIT = 2**31
-_TOPIC_LIMIT = 0x40
+_BLOCK_KEY: Final = struct.Struct(">qq")
+_SPAN_KEY_BYTES: Final = 24
+_ENTRY_BYTES: Final = 16
+_SEQ_LIMIT: Final = 2**31
+_TOPIC_LIMIT: Final = 0x40
 """Topics that fit into a byte beside what was said again."""
-_PARTITION_LIMIT = 2**16
+_PARTITION_LIMIT: Final = 2**16
 
-_encode = msgspec.msgpack.Encoder().encode
-_StoredLayer = tuple[int, int, int, bytes]
-_Stored = tuple[
-    Annotated[int, msgspec.Meta(ge=1, le=3)],  # phase; what is unseen is not stored
-    str,  # rule
-    str,  # policy
-    int | None,  # start_at
-    int,  # last_seen
-    int,  # seq
-    Coordinates,  # first
-    Coordinates | None,  # last, None where it is the first
-    Coordinates | bool,  # start: False unknown, True the first
-    int,  # opened
-    int,  # heard
-    bool,  # beats
-    int,  # interval
-    int,  # timeout
-    list[_StoredLayer],
-    Told | None,
-    End | None,
-    Closed | None,
-    list[_StoredLayer],  # late layers
-]
-_decode = msgspec.msgpack.Decoder(type=_Stored).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = decode_state
 
 
 class FormatError(ValueError):
     """A changelog record that this release cannot read: a newer format, or not ours."""
-
-
-class Watermark(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restored state is complete up to, and what it was made with."""
-
-    offsets: dict[str, int]
-    """Input topic -> offset of the last record whose effects are in the state; -1: none yet."""
-    delivery: str
-    partitions: int
-    clock: int
-    taken_off: int
-    horizon: int
-    policy: str
-    gap: int = 0
-    """Heard time up to which records may have been lost unread; 0: none were."""
-    tripped: int = 0
-    """Partition clock at which the mass-close breaker tripped; 0: it has not."""
-    pauses: tuple[Pause, ...] = ()
-    """Suspected outages, those among them that are over and still count."""
-    sources: tuple[str, ...] = ()
-    """Input topics that were re-keyed for it."""
-    deaf: tuple[tuple[int, int], ...] = ()
-    """Time (since, until) that is yet to be taken off, once the clock passes it."""
 
 
 class Whole(NamedTuple):
@@ -205,8 +163,8 @@ class StateCodec:
 
     def _whole(self, key: SpanKey, value: bytes) -> Whole:
         stored = _decode(memoryview(value)[2:])
-        first, last, start = stored[6], stored[7], stored[8]
         names = self._names
+        first, last, start = self._coordinates(stored[6]), stored[7], stored[8]
         closed, told = stored[17], stored[15]
         state = State(
             _PHASES[stored[0]],
@@ -216,8 +174,8 @@ class StateCodec:
             stored[4],
             stored[5],
             first,
-            first if last is None else last,
-            start if isinstance(start, Coordinates) else first if start else None,
+            first if last is None else self._coordinates(last),
+            self._coordinates(start) if isinstance(start, tuple) else first if start else None,
             stored[9],
             stored[10],
             stored[11],
@@ -226,14 +184,23 @@ class StateCodec:
             _layers(stored[14]),
             NOTHING_TOLD if told is None else told,
             stored[16],
-            closed,
+            None if closed is None else self._closed(closed),
             _layers(stored[18]),
             0,
         )
         return Whole(key, state, bool(value[1] & _UNSENT))
 
+    def _closed(self, stored: StoredClosed) -> Closed:
+        cause, end_at, status, reason, revision, detected, seen, seq, progress, deadline, last, *doubts = stored
+        where = self._coordinates(last)
+        return Closed(cause, end_at, status, reason, revision, detected, seen, seq, progress, deadline, where, *doubts)
 
-_PHASES = tuple(Phase)
+    def _coordinates(self, place: Place) -> Coordinates:
+        topic, partition, offset, heard_at = place
+        return Coordinates(self._names.setdefault(topic, topic), partition, offset, heard_at)
+
+
+_PHASES: Final = tuple(Phase)
 
 
 def _block(key: bytes, value: bytes | None) -> Block:
@@ -248,8 +215,7 @@ def _block(key: bytes, value: bytes | None) -> Block:
 def laid_over(state: State, beat: Beat) -> State:
     """The state with a later beat laid over it."""
     layers, told = moved(state, beat.again, beat.last_seen)
-    return msgspec.structs.replace(
-        state,
+    return state.but(
         last_seen=beat.last_seen,
         heard=beat.heard,
         last=beat.last,
@@ -278,6 +244,7 @@ def _only_beat(before: State, after: State) -> bool:
 
 def _stored(state: State) -> tuple[Any, ...]:
     first, last, start, told, late = state.first, state.last, state.start, state.told, state.late_layers
+    closed = state.closed
     return (
         state.phase,
         state.rule,
@@ -285,9 +252,9 @@ def _stored(state: State) -> tuple[Any, ...]:
         state.start_at,
         state.last_seen,
         state.seq,
-        first,
-        None if last is first else last,
-        False if start is None else True if start is first else start,
+        _place(first),
+        None if last is first else _place(last),
+        False if start is None else True if start is first else _place(start),
         state.opened,
         state.heard,
         state.beats,
@@ -296,14 +263,37 @@ def _stored(state: State) -> tuple[Any, ...]:
         _stored_layers(state.layers),
         None if told is NOTHING_TOLD else told,
         state.end,
-        state.closed,
+        None if closed is None else _stored_closed(closed),
         _stored_layers(late) if late else (),
     )
 
 
-def _stored_layers(layers: tuple[Layer, ...]) -> list[_StoredLayer]:
+def _place(source: Coordinates) -> Place:
+    return source.topic, source.partition, source.offset, source.heard_at
+
+
+def _stored_closed(closed: Closed) -> StoredClosed:
+    return (
+        closed.cause,
+        closed.end_at,
+        closed.status,
+        closed.reason,
+        closed.revision,
+        closed.detected_at,
+        closed.last_seen,
+        closed.seq,
+        closed.progress,
+        closed.deadline_at,
+        _place(closed.last),
+        closed.history_unknown,
+        closed.outage_suspected,
+        closed.evidence_gap,
+    )
+
+
+def _stored_layers(layers: tuple[Layer, ...]) -> list[StoredLayer]:
     return [(layer.at, layer.seq, layer.body.format, layer.body.data) for layer in layers]
 
 
-def _layers(stored: list[_StoredLayer]) -> tuple[Layer, ...]:
+def _layers(stored: list[StoredLayer]) -> tuple[Layer, ...]:
     return tuple(Layer(at, seq, body_of(number, data)) for at, seq, number, data in stored)

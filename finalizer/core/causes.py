@@ -7,7 +7,7 @@ and the README's table is generated from it.
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class StatusCode(IntEnum):
@@ -65,7 +65,7 @@ class Facts(NamedTuple):
 _ERROR, _UNSET = StatusCode.ERROR, StatusCode.UNSET
 _LAST = "last evidence"
 
-FACTS: dict[Cause, Facts] = {
+FACTS: Final[dict[Cause, Facts]] = {
     Cause.COMPLETED: Facts(4, "completed", "", _UNSET, False, "reported", "the client ended it"),
     Cause.PARTIAL: Facts(3, "partial", "", _UNSET, True, "reported", "the client closed it early, with what it had"),
     Cause.RESTARTED: Facts(

@@ -7,10 +7,11 @@ Derived, never stored: a restore fills them again from the states. The arithmeti
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from typing import Final
 
 from finalizer.core.model import SpanKey
 
-WIDTH = 100_000_000
+WIDTH: Final = 100_000_000
 """100 ms: a span is looked at no later than this after its deadline, and never before it."""
 
 

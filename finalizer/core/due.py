@@ -5,23 +5,35 @@
 
 from __future__ import annotations
 
-import msgspec
+import typing
 
+from mypy_extensions import mypyc_attr
+
+from finalizer.core.by_value import ByValue
 from finalizer.core.causes import Cause
 from finalizer.core.model import Lifecycle, Moment, State
 from finalizer.core.terms import Terms
 
-NEVER = 2**63 - 1
-_FOREGROUND = Lifecycle.FOREGROUND
-_BACKGROUNDED, _STALLED, _SESSION_EXPIRED = Cause.BACKGROUNDED, Cause.STALLED, Cause.SESSION_EXPIRED
-_HEARTBEAT_LOST, _NO_HEARTBEAT, _TIMEOUT = Cause.HEARTBEAT_LOST, Cause.NO_HEARTBEAT, Cause.TIMEOUT
+NEVER: typing.Final = 2**63 - 1
+_FOREGROUND: typing.Final = Lifecycle.FOREGROUND
+_BACKGROUNDED: typing.Final = Cause.BACKGROUNDED
+_STALLED: typing.Final = Cause.STALLED
+_SESSION_EXPIRED: typing.Final = Cause.SESSION_EXPIRED
+_HEARTBEAT_LOST: typing.Final = Cause.HEARTBEAT_LOST
+_NO_HEARTBEAT: typing.Final = Cause.NO_HEARTBEAT
+_TIMEOUT: typing.Final = Cause.TIMEOUT
 
 
-class Deadline(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Deadline(ByValue):
     """The moment at which a span is due, and why it would be closed then. `cause` None: `missing_start`."""
 
-    at: int
-    cause: Cause | None
+    __match_args__ = ("at", "cause")
+    __slots__ = __match_args__
+
+    def __init__(self, at: int, cause: Cause | None) -> None:
+        self.at: typing.Final = at
+        self.cause: typing.Final = cause
 
 
 def soft_deadline(state: State, terms: Terms) -> Deadline:

@@ -6,6 +6,8 @@ replaces another, the greater in the order (event time, sequence number, bytes).
 
 from __future__ import annotations
 
+from typing import Final
+
 from finalizer.core.causes import StatusCode
 from finalizer.core.model import (
     NOTHING_TOLD,
@@ -21,7 +23,8 @@ from finalizer.core.model import (
 )
 from finalizer.core.terms import Terms
 
-_HEARTBEAT, _OPEN = Kind.HEARTBEAT, Phase.OPEN
+_HEARTBEAT: Final = Kind.HEARTBEAT
+_OPEN: Final = Phase.OPEN
 
 
 def first_state(evidence: Evidence, terms: Terms, now: Moment) -> State:

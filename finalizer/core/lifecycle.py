@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-import msgspec
+import typing
+
+from msgspec.structs import replace
 
 from finalizer.core import effects
 from finalizer.core.causes import FACTS, Cause, StatusCode
@@ -16,18 +18,24 @@ from finalizer.core.law import LAW, Act, Happened
 from finalizer.core.model import Closed, End, Evidence, Final, Kind, Layer, Moment, Phase, SpanKey, State, Status
 from finalizer.core.terms import BEHIND_AFTER, LateEnd, Terms
 
-_END, _HEARTBEAT = Kind.END, Kind.HEARTBEAT
-_UNSEEN, _OPEN, _PRESUMED, _FINISHED = Phase.UNSEEN, Phase.OPEN, Phase.PRESUMED, Phase.FINISHED
-_FOLD, _SEAL, _KEEP, _REVISE = Act.FOLD, Act.SEAL, Act.KEEP, Act.REVISE
-_STARTED, _ALIVE, _ENDED, _ORPHANED = Happened.START, Happened.ALIVE, Happened.END, Happened.ORPHAN_END
-_NO_EFFECTS = effects.NONE
-_UNSET_CODE = StatusCode.UNSET
-_UNSET = Status(_UNSET_CODE)
-_EMPTY = 800
+_LAW: typing.Final = LAW
+_HEARTBEAT: typing.Final = Kind.HEARTBEAT
+_UNSEEN: typing.Final = Phase.UNSEEN
+_OPEN: typing.Final = Phase.OPEN
+_PRESUMED: typing.Final = Phase.PRESUMED
+_FINISHED: typing.Final = Phase.FINISHED
+_FOLD: typing.Final = Act.FOLD
+_SEAL: typing.Final = Act.SEAL
+_KEEP: typing.Final = Act.KEEP
+_REVISE: typing.Final = Act.REVISE
+_STARTED: typing.Final = Happened.START
+_ALIVE: typing.Final = Happened.ALIVE
+_ENDED: typing.Final = Happened.END
+_ORPHANED: typing.Final = Happened.ORPHAN_END
+_UNSET_CODE: typing.Final = StatusCode.UNSET
+_UNSET: typing.Final = Status(_UNSET_CODE)
+_EMPTY: typing.Final = 800
 """Bytes of a state without its bodies, measured (`python -m tests.docs.weigh`)."""
-_complete = msgspec.structs.force_setattr
-"""Completes a state that was folded just now. Nobody else knows it yet, so it may still change; a copy costs ten times
-as much."""
 
 
 def hear(state: State | None, evidence: Evidence, terms: Terms, now: Moment) -> tuple[State | None, Effects]:
@@ -42,9 +50,9 @@ def hear(state: State | None, evidence: Evidence, terms: Terms, now: Moment) -> 
     else:
         phase = state.phase
         folded = fold(state, evidence, terms, now)
-    target, act = LAW[phase][_happened(state, folded, evidence)]
+    target, act = _LAW[phase][_happened(state, folded, evidence)]
     if act is _FOLD:
-        return _opened(state, folded, evidence, terms, now), _NO_EFFECTS
+        return _opened(state, folded, evidence, terms, now), effects.NONE
     if act is _SEAL:
         return _seal(state, folded, evidence, now)
     if act is _KEEP:
@@ -79,7 +87,7 @@ def _under(state: State, terms: Terms) -> State:
     """The state under these terms, if the policy has changed since its last evidence."""
     if (state.rule, state.policy) == (terms.rule, terms.policy):
         return state
-    return msgspec.structs.replace(state, rule=terms.rule, policy=terms.policy)
+    return state.but(rule=terms.rule, policy=terms.policy)
 
 
 def _heard_by(now: Moment, state: State) -> State:
@@ -93,8 +101,8 @@ def _heard_by(now: Moment, state: State) -> State:
         return state
     told = state.told
     if told.paused > latest or told.progressed > latest:
-        told = msgspec.structs.replace(told, paused=min(told.paused, latest), progressed=min(told.progressed, latest))
-    return msgspec.structs.replace(state, heard=latest, opened=min(state.opened, latest), told=told)
+        told = replace(told, paused=min(told.paused, latest), progressed=min(told.progressed, latest))
+    return state.but(heard=latest, opened=min(state.opened, latest), told=told)
 
 
 def presume(
@@ -171,12 +179,11 @@ def _opened(state: State | None, folded: State, evidence: Evidence, terms: Terms
         if evidence.kind is _HEARTBEAT and state.beats and _only_later(state, folded):
             return folded
         at = wake_at(folded, terms, now)
-        if at < folded.wake_at:
-            _complete(folded, "wake_at", at)
+        folded.wake_at = min(folded.wake_at, at)
         return folded
     if folded.phase is not _OPEN:
-        _complete(folded, "phase", _OPEN)
-    _complete(folded, "wake_at", wake_at(folded, terms, now))
+        folded.phase = _OPEN
+    folded.wake_at = wake_at(folded, terms, now)
     return folded
 
 
@@ -196,10 +203,9 @@ def _seal(state: State | None, folded: State, evidence: Evidence, now: Moment) -
     assert folded.start_at is not None and folded.end is not None
     unknown = state is None and evidence.at < now.horizon
     had_letter = folded.closed is not None
-    _complete(folded, "phase", _FINISHED)
-    closed = _reported(folded, folded.end, 1, history_unknown=unknown, gap=now.gap)
-    _complete(folded, "closed", closed)
-    _complete(folded, "wake_at", 0)
+    folded.phase = _FINISHED
+    folded.closed = _reported(folded, folded.end, 1, history_unknown=unknown, gap=now.gap)
+    folded.wake_at = 0
     return folded, (Emit(_final(evidence.key, folded), resolves=had_letter),)
 
 
@@ -213,8 +219,7 @@ def _revise(state: State, folded: State, evidence: Evidence, terms: Terms, now: 
     if not _counts(state, closed, end):
         if state.phase is not _PRESUMED:
             return state, effects.NONE
-        _complete(folded, "end", state.end)
-        return folded, (Late(evidence.kind),)
+        return folded.but(end=state.end), (Late(evidence.kind),)
     presumed = closed.cause is not None and not FACTS[closed.cause].reported
     late = (Late(evidence.kind, overturned=presumed),) if closed.cause is not None else effects.NONE
     forgotten = folded.start_at is None

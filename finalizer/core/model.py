@@ -7,13 +7,21 @@ which we could not hear. All are integer nanoseconds since the Unix epoch.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
-from finalizer.core.causes import FACTS, Cause, StatusCode
+from finalizer.core.by_value import ByValue
+from finalizer.core.causes import Cause
+from finalizer.core.told import NOTHING_TOLD, End, Status, Told
+
+__all__ = [
+    "NOTHING_TOLD", "Body", "Closed", "Coordinates", "End", "Evidence", "Final", "Kind", "Layer", "Lifecycle", "Moment",
+    "Phase", "SpanKey", "State", "Status", "Subject", "Told",
+]  # fmt: skip
 
 SpanKey = bytes
 """16-byte trace id + 8-byte span id; neither part is ever all zero."""
@@ -48,13 +56,18 @@ class Lifecycle(IntEnum):
     TERMINATE = 2
 
 
-class Coordinates(msgspec.Struct, frozen=True, gc=False, array_like=True):
+@mypyc_attr(acyclic=True)
+class Coordinates(ByValue):
     """Where a piece of evidence stands in Kafka, and the broker's time for it."""
 
-    topic: str
-    partition: int
-    offset: int
-    heard_at: int
+    __match_args__ = ("topic", "partition", "offset", "heard_at")
+    __slots__ = __match_args__
+
+    def __init__(self, topic: str, partition: int, offset: int, heard_at: int) -> None:
+        self.topic: typing.Final = topic
+        self.partition: typing.Final = partition
+        self.offset: typing.Final = offset
+        self.heard_at: typing.Final = heard_at
 
 
 class Body(Protocol):
@@ -89,169 +102,220 @@ class Subject(Protocol):
     def attributes(self) -> Mapping[str, object] | None: ...
 
 
-class Status(NamedTuple):
-    """OTel status as the client set it."""
-
-    code: StatusCode
-    message: str = ""
-
-
-class End(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One reported end. Of two, the one with the greater `order` stands."""
-
-    cause: Cause
-    """One of the reported causes: completed, partial, restarted, abandoned."""
-    at: int
-    status: Status | None = None
-    reason: str = ""
-    """The client's own word (`cancelled`, `timeout`, ...), or empty."""
-
-    @property
-    def order(self) -> tuple[int, int, int, str, str]:
-        """Rank first, then the later moment; the rest only makes the order total."""
-        code, message = self.status or (StatusCode.UNSET, "")
-        return (FACTS[self.cause].rank, self.at, int(code), message, self.reason)
-
-    def same_as(self, other: End) -> bool:
-        """True if both tell the same end: same rank, time and status code."""
-        return self.order[:3] == other.order[:3]
-
-
-class Evidence(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Evidence(ByValue):
     """One decoded fact about a span, from any input format."""
 
-    kind: Kind
-    key: SpanKey
-    at: int
-    """Event time of the record."""
-    source: Coordinates
-    seq: int = -1
-    """The client's sequence number; -1 where it gave none."""
-    start_at: int | None = None
-    """Event time of the span's start, where the record tells it."""
-    body: Body | None = None
-    subject: Subject | None = None
-    """What rules may look at; present wherever `body` is."""
-    end: End | None = None
-    """On `END` evidence, always."""
-    status: Status | None = None
-    """Status set before the end."""
-    progress: float | None = None
-    interval: int = 0
-    """Declared heartbeat interval; 0 where none."""
-    timeout: int = 0
-    """Declared timeout; 0 where none."""
-    session_expires_at: int = 0
-    lifecycle: Lifecycle | None = None
+    __match_args__ = (
+        "kind", "key", "at", "source", "seq", "start_at", "body", "subject", "end", "status", "progress",
+        "interval", "timeout", "session_expires_at", "lifecycle",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        kind: Kind,
+        key: SpanKey,
+        at: int,
+        source: Coordinates,
+        seq: int = -1,
+        start_at: int | None = None,
+        body: Body | None = None,
+        subject: Subject | None = None,
+        end: End | None = None,
+        status: Status | None = None,
+        progress: float | None = None,
+        interval: int = 0,
+        timeout: int = 0,
+        session_expires_at: int = 0,
+        lifecycle: Lifecycle | None = None,
+    ) -> None:
+        self.kind: typing.Final = kind
+        self.key: typing.Final = key
+        self.at: typing.Final = at
+        """Event time of the record."""
+        self.source: typing.Final = source
+        self.seq: typing.Final = seq
+        """The client's sequence number; -1 where it gave none."""
+        self.start_at: typing.Final = start_at
+        """Event time of the span's start, where the record tells it."""
+        self.body: typing.Final = body
+        self.subject: typing.Final = subject
+        """What rules may look at; present wherever `body` is."""
+        self.end: typing.Final = end
+        """On `END` evidence, always."""
+        self.status: typing.Final = status
+        """Status set before the end."""
+        self.progress: typing.Final = progress
+        self.interval: typing.Final = interval
+        """Declared heartbeat interval; 0 where none."""
+        self.timeout: typing.Final = timeout
+        """Declared timeout; 0 where none."""
+        self.session_expires_at: typing.Final = session_expires_at
+        self.lifecycle: typing.Final = lifecycle
 
     @property
     def heard_at(self) -> int:
         return self.source.heard_at
 
 
-class Layer(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Layer(ByValue):
     """The body of one record, with its place in the order of records."""
 
-    at: int
-    seq: int
-    body: Body
+    __match_args__ = ("at", "seq", "body")
+    __slots__ = __match_args__
+
+    def __init__(self, at: int, seq: int, body: Body) -> None:
+        self.at: typing.Final = at
+        self.seq: typing.Final = seq
+        self.body: typing.Final = body
 
     @property
     def order(self) -> tuple[int, int, bytes]:
         return (self.at, self.seq, self.body.data)
 
 
-class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What only some spans tell, each joined by its own order. Kept apart so that a plain span stays small."""
-
-    status: tuple[int, int, int, str] | None = None
-    """(event time, seq, code, message) of the latest status set before the end."""
-    progress: tuple[int, int, float] | None = None
-    """(event time, seq, value) of the latest progress."""
-    best_progress: float = -1.0
-    progressed: int = 0
-    """Patience at which `best_progress` last rose."""
-    lifecycle: tuple[int, int, int] | None = None
-    """(event time, seq, Lifecycle) of the latest lifecycle record."""
-    paused: int = 0
-    """Patience at which the latest lifecycle record was heard."""
-    session_expires_at: int = 0
-
-
-NOTHING_TOLD = Told()
-
-
-class Closed(msgspec.Struct, frozen=True, gc=False, array_like=True):
+@mypyc_attr(acyclic=True)
+class Closed(ByValue):
     """What the last word on a span was. Frozen here so that a repeat of its final has the same bytes."""
 
-    cause: Cause | None
-    """None: dead-lettered as `missing_start`, no final was written."""
-    end_at: int
-    status: Status
-    reason: str
-    revision: int
-    detected_at: int
-    """Partition clock at the decision; a Kafka header, never part of the payload."""
-    last_seen: int
-    seq: int
-    progress: float | None
-    deadline_at: int
-    """The deadline that fired, in heard time; 0 for a reported end."""
-    last: Coordinates
-    history_unknown: bool = False
-    """True: the end came from before the memory horizon, so we may have forgotten an earlier final."""
-    outage_suspected: bool = False
-    """True: it was closed though its group's silence may have been an outage."""
-    evidence_gap: bool = False
-    """True: retention deleted unread records while it was open, and some of them may have been its own."""
+    __match_args__ = (
+        "cause", "end_at", "status", "reason", "revision", "detected_at", "last_seen", "seq", "progress",
+        "deadline_at", "last", "history_unknown", "outage_suspected", "evidence_gap",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        cause: Cause | None,
+        end_at: int,
+        status: Status,
+        reason: str,
+        revision: int,
+        detected_at: int,
+        last_seen: int,
+        seq: int,
+        progress: float | None,
+        deadline_at: int,
+        last: Coordinates,
+        history_unknown: bool = False,
+        outage_suspected: bool = False,
+        evidence_gap: bool = False,
+    ) -> None:
+        self.cause: typing.Final = cause
+        """None: dead-lettered as `missing_start`, no final was written."""
+        self.end_at: typing.Final = end_at
+        self.status: typing.Final = status
+        self.reason: typing.Final = reason
+        self.revision: typing.Final = revision
+        self.detected_at: typing.Final = detected_at
+        """Partition clock at the decision; a Kafka header, never part of the payload."""
+        self.last_seen: typing.Final = last_seen
+        self.seq: typing.Final = seq
+        self.progress: typing.Final = progress
+        self.deadline_at: typing.Final = deadline_at
+        """The deadline that fired, in heard time; 0 for a reported end."""
+        self.last: typing.Final = last
+        self.history_unknown: typing.Final = history_unknown
+        """True: the end came from before the memory horizon, so we may have forgotten an earlier final."""
+        self.outage_suspected: typing.Final = outage_suspected
+        """True: it was closed though its group's silence may have been an outage."""
+        self.evidence_gap: typing.Final = evidence_gap
+        """True: retention deleted unread records while it was open, and some of them may have been its own."""
 
 
-class State(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class State(ByValue):
     """All that is known of one span."""
 
-    phase: Phase
-    rule: str
-    """Name of the rule its terms come from."""
-    policy: str
-    """Fingerprint of the policy that rule belongs to."""
-    start_at: int | None
-    last_seen: int
-    """The latest event time of any evidence."""
-    seq: int
-    """The highest sequence number; -1 where none."""
-    first: Coordinates
-    last: Coordinates
-    start: Coordinates | None
-    opened: int
-    """Patience at the first evidence."""
-    heard: int
-    """Patience at the last evidence."""
-    beats: bool
-    """It has beaten at least once."""
-    interval: int
-    timeout: int
-    layers: tuple[Layer, ...]
-    told: Told
-    end: End | None
-    closed: Closed | None
-    late_layers: tuple[Layer, ...]
-    """Bodies heard after a presumed close: they count for a revision, never for the final that was decided."""
-    wake_at: int
-    """Clock time at which the timer looks at it next. Derived, never stored."""
+    __match_args__ = (
+        "phase", "rule", "policy", "start_at", "last_seen", "seq", "first", "last", "start", "opened", "heard",
+        "beats", "interval", "timeout", "layers", "told", "end", "closed", "late_layers", "wake_at",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        phase: Phase,
+        rule: str,
+        policy: str,
+        start_at: int | None,
+        last_seen: int,
+        seq: int,
+        first: Coordinates,
+        last: Coordinates,
+        start: Coordinates | None,
+        opened: int,
+        heard: int,
+        beats: bool,
+        interval: int,
+        timeout: int,
+        layers: tuple[Layer, ...],
+        told: Told,
+        end: End | None,
+        closed: Closed | None,
+        late_layers: tuple[Layer, ...],
+        wake_at: int,
+    ) -> None:
+        self.phase = phase
+        self.rule: typing.Final = rule
+        """Name of the rule its terms come from."""
+        self.policy: typing.Final = policy
+        """Fingerprint of the policy that rule belongs to."""
+        self.start_at: typing.Final = start_at
+        self.last_seen: typing.Final = last_seen
+        """The latest event time of any evidence."""
+        self.seq: typing.Final = seq
+        """The highest sequence number; -1 where none."""
+        self.first: typing.Final = first
+        self.last: typing.Final = last
+        self.start: typing.Final = start
+        self.opened: typing.Final = opened
+        """Patience at the first evidence."""
+        self.heard: typing.Final = heard
+        """Patience at the last evidence."""
+        self.beats: typing.Final = beats
+        """It has beaten at least once."""
+        self.interval: typing.Final = interval
+        self.timeout: typing.Final = timeout
+        self.layers: typing.Final = layers
+        self.told: typing.Final = told
+        self.end: typing.Final = end
+        self.closed = closed
+        self.late_layers: typing.Final = late_layers
+        """Bodies heard after a presumed close: they count for a revision, never for the final that was decided."""
+        self.wake_at = wake_at
+        """Clock time at which the timer looks at it next. Derived, never stored."""
 
 
-class Final(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Final(ByValue):
     """The last word on a span: `closed` says how it ended, `layers` what it was, in the order of its records."""
 
-    key: SpanKey
-    start_at: int | None
-    """None only in dead letters: nobody told us the start."""
-    closed: Closed
-    rule: str
-    policy: str
-    layers: tuple[Layer, ...]
-    first: Coordinates
-    start: Coordinates | None
+    __match_args__ = ("key", "start_at", "closed", "rule", "policy", "layers", "first", "start")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        key: SpanKey,
+        start_at: int | None,
+        closed: Closed,
+        rule: str,
+        policy: str,
+        layers: tuple[Layer, ...],
+        first: Coordinates,
+        start: Coordinates | None,
+    ) -> None:
+        self.key: typing.Final = key
+        self.start_at: typing.Final = start_at
+        """None only in dead letters: nobody told us the start."""
+        self.closed: typing.Final = closed
+        self.rule: typing.Final = rule
+        self.policy: typing.Final = policy
+        self.layers: typing.Final = layers
+        self.first: typing.Final = first
+        self.start: typing.Final = start
 
 
 class Stop(NamedTuple):
@@ -261,23 +325,40 @@ class Stop(NamedTuple):
     lost: int
 
 
-class Moment(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class Moment(ByValue):
     """A reading of the partition's clocks, taken by whoever calls the law."""
 
-    clock: int
-    patience: int
-    horizon: int = 0
-    """Event time up to which closed spans may have been forgotten; 0: nothing was ever forgotten."""
-    gap: int = 0
-    """Heard time up to which records may have been lost unread; 0: none were."""
-    outage_suspected: bool = False
-    """The span's group is suspected to be cut off, or was until somebody overruled it."""
-    held: bool = False
-    """The patience of the span's group stands still."""
-    stops: Sequence[Stop] = ()
-    """Where patience stood still lately, in order."""
-    stood: int = 0
-    """The last of them: what was heard at less patience than this was heard before it."""
+    __match_args__ = (
+        "clock", "patience", "horizon", "gap", "outage_suspected", "held", "stops", "stood",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        clock: int,
+        patience: int,
+        horizon: int = 0,
+        gap: int = 0,
+        outage_suspected: bool = False,
+        held: bool = False,
+        stops: Sequence[Stop] = (),
+        stood: int = 0,
+    ) -> None:
+        self.clock: typing.Final = clock
+        self.patience: typing.Final = patience
+        self.horizon: typing.Final = horizon
+        """Event time up to which closed spans may have been forgotten; 0: nothing was ever forgotten."""
+        self.gap: typing.Final = gap
+        """Heard time up to which records may have been lost unread; 0: none were."""
+        self.outage_suspected: typing.Final = outage_suspected
+        """The span's group is suspected to be cut off, or was until somebody overruled it."""
+        self.held: typing.Final = held
+        """The patience of the span's group stands still."""
+        self.stops: typing.Final = stops
+        """Where patience stood still lately, in order."""
+        self.stood: typing.Final = stood
+        """The last of them: what was heard at less patience than this was heard before it."""
 
     def patience_at(self, heard_at: int) -> int:
         """What patience was at this moment on the clock."""

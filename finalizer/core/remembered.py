@@ -9,23 +9,23 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from finalizer.core.causes import Cause, StatusCode
 from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, End, Phase, SpanKey, State, Status
 from finalizer.core.terms import SECOND
 
-FINGERPRINT_BYTES = 176
+FINGERPRINT_BYTES: Final = 176
 """Memory that one fingerprint takes: two integers, their place in a table that grows by doubling, 8 bytes in a window.
 Measured: 145 to 170 bytes from one to four million; more for a moment while the table doubles."""
 
 Block = bytes
 """Entries as they stand in the changelog: 16 bytes each, little-endian."""
 
-_COMPLETED = Cause.COMPLETED
-_integer = int.from_bytes
-_PRIME = 11_400_714_819_323_198_393
-_LATEST = 2**62
+_COMPLETED: Final = Cause.COMPLETED
+_integer: Final = int.from_bytes
+_PRIME: Final = 11_400_714_819_323_198_393
+_LATEST: Final = 2**62
 
 Entry = tuple[int, int]
 """(fingerprint, packed end)."""
@@ -64,7 +64,7 @@ def unpack(block: Block) -> list[Entry]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-_NOWHERE = Coordinates("", 0, 0, 0)
+_NOWHERE: Final = Coordinates("", 0, 0, 0)
 
 
 def remembered_state(end: End) -> State:

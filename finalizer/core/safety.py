@@ -165,7 +165,7 @@ class Outages:
         if not lost and not suspected:
             return now
         patience = now.patience - max(0, lost)
-        return msgspec.structs.replace(now, patience=patience, outage_suspected=suspected, held=held)
+        return now.but(patience=patience, outage_suspected=suspected, held=held)
 
     def look(self, now: Moment, spans: Spans, terms_of: TermsOf, group_of: GroupOf) -> None:
         """Judge all groups."""

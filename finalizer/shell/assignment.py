@@ -54,6 +54,8 @@ class Assignment:
         self.assigned = False
         """Partitions (perhaps none) were given to us in this generation, and are ready."""
         self.restoring: set[int] = set()
+        self._over = False
+        """This generation ends: what is restored for it now may be somebody else's in the next one."""
         self._kept_in: dict[int, int] = {}
         self._recovering: asyncio.Task[None] | None = None
         self._doubted: dict[int, float] = {}
@@ -68,13 +70,14 @@ class Assignment:
     def rebalanced(self, generation: int) -> None:
         """A new generation begins; a restore of an older one is over."""
         self.generation = generation
-        self.assigned = False
+        self.assigned = self._over = False
         if self._recovering is not None:
             self._recovering.cancel()
 
     async def revoked(self) -> None:
         """Before the join: decide nothing more, commit what was decided, or give it up."""
         limit = self.making.settings.session_timeout / 3
+        self._over = True
         await _cancelled(self._cures)
         running = [one for one in self.partitions.values() if one.running]
         if self.rekey is not None:
@@ -223,7 +226,7 @@ class Assignment:
         self.restoring = set(needed)
         began = time.monotonic()
         made = await self._made(needed)
-        if generation != self.generation:
+        if self._over or generation != self.generation:
             await _stopped(made)
             return
         for partition in made:
@@ -303,7 +306,7 @@ class Assignment:
         self._doubted[number] = now
         log.warning("doubt", "the partition is restored from its changelog", partition=number, reason=repr(error))
         (made,) = await self._made({number})
-        if generation != self.generation or self.consumer is None:
+        if self._over or generation != self.generation or self.consumer is None:
             await made.stop()
             return
         self._install(made)

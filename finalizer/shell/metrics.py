@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from finalizer import __version__
+from finalizer import RUNNING, __version__
 from finalizer.shell.metrics_catalogue import CATALOGUE, KIND, METRICS, OTHER, PREFIX, Label, Metric, PauseReason, Type
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
@@ -38,6 +38,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     delivery: str
     app_id: str
     version: str = __version__
+    running: str = RUNNING.value
+    """`compiled`, `pure` or `outdated`."""
     python: str = platform.python_version()
     faust: str = metadata.version("faust-streaming")
     aiokafka: str = metadata.version("aiokafka")
@@ -187,7 +189,7 @@ class Metrics(Collector):
     def _gauges(self) -> Samples:
         about = self._about
         samples: dict[Series, float] = {
-            ("build_info", about.version, about.python, about.faust, about.aiokafka): 1,
+            ("build_info", about.version, about.running, about.python, about.faust, about.aiokafka): 1,
             ("config_info", about.app_id, about.delivery, about.policy): 1,
         }
         if self._view is None:

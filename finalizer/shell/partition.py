@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from finalizer.codecs.evidence import NewerFormat
-from finalizer.codecs.state import Watermark
+from finalizer.codecs.stored import Watermark
 from finalizer.core.clock import Reading
 from finalizer.core.refusals import Refusals
 from finalizer.course import Course, Hole

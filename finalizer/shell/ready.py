@@ -13,7 +13,8 @@ from typing import NamedTuple
 from aiokafka import TopicPartition
 
 from finalizer.changelog import Changelog, Restored
-from finalizer.codecs.state import StateCodec, Watermark
+from finalizer.codecs.state import StateCodec
+from finalizer.codecs.stored import Watermark
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Place, Sources
 from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps

@@ -12,8 +12,9 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, cast
 
-from finalizer import __version__
+from finalizer import RUNNING, __version__
 from finalizer.codecs.otlp import JSON, PROTO, encode_json, encode_proto
+from finalizer.compiled import Running
 from finalizer.pipeline import Encoding, Topic
 from finalizer.policy import schema
 from finalizer.shell import logs
@@ -91,6 +92,8 @@ async def _run(settings: Settings) -> int:
             polling=owner,
             fail=owner.fail,
         )
+    if RUNNING is not Running.COMPILED:
+        log.warning("not_compiled", RUNNING.sentence)
     app = build_app(settings, facts, owner)
     status = Status(owner, broker_time)
     metrics.watch(status)
@@ -100,6 +103,7 @@ async def _run(settings: Settings) -> int:
         "starting",
         "reading " + ", ".join(settings.named),
         version=__version__,
+        running=RUNNING.value,
         broker=settings.broker,
         app_id=settings.app_id,
         delivery=facts.delivery.value,

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaProducer
 
 from finalizer.changelog import Change, Changelog, Write
-from finalizer.codecs.state import Watermark
+from finalizer.codecs.stored import Watermark
 from finalizer.pipeline import Decision, Header, Output, Topic
-from finalizer.shell.placement import partitions_of
+from finalizer.shell.placement import partition_of
 from finalizer.shell.stop import Exit, Stop
 
 BATCH_BYTES = 15 * 1024 * 1024
@@ -178,9 +178,8 @@ async def send_group(
     most = min(OUTPUT_BATCH_BYTES, max_bytes - HEADERS_BYTES)
     batches: dict[int, Any] = {}
     futures: list[asyncio.Future[Any]] = []
-    places = partitions_of([record.key for record in records], partitions)
-    for record, partition in zip(records, places, strict=True):
-        value = record.value
+    for record in records:
+        value, partition = record.value, partition_of(record.key, partitions)
         batch = batches.get(partition)
         if batch is None:
             batch = batches[partition] = producer.create_batch()

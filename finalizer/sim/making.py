@@ -23,7 +23,7 @@ def make_plan(seed: int) -> Plan:
     """The world of this seed."""
     chance = Random(seed)
     if chance.random() < 0.1:
-        return _mass_death(make_plan(chance.getrandbits(40)), chance)
+        return _mass_death(msgspec.structs.replace(make_plan(chance.getrandbits(40)), seed=seed), chance)
     exactly_once = chance.random() < 0.75
     inputs = _inputs(chance)
     settle = chance.choice((4, 6)) * SECOND

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from finalizer.codecs.state import StateCodec, Watermark
+from finalizer.codecs.state import StateCodec
+from finalizer.codecs.stored import Watermark
 from finalizer.core.model import SpanKey
 from finalizer.core.terms import SECOND
 from finalizer.sim.broker import Fate

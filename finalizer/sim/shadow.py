@@ -68,7 +68,7 @@ def _states_apart(before: Mapping[SpanKey, State], after: Mapping[SpanKey, State
     told += [f"span {key.hex()} should not be there" for key in after.keys() - before.keys()]
     for key in before.keys() & after.keys():
         was, became = armed(before[key], 0), armed(after[key], 0)
-        fields = [name for name in was.__struct_fields__ if getattr(was, name) != getattr(became, name)]
+        fields = [name for name in was.__match_args__ if getattr(was, name) != getattr(became, name)]
         told += [f"{name} of span {key.hex()} was {getattr(was, name)}, is {getattr(became, name)}" for name in fields]
     return sorted(told)
 

@@ -36,11 +36,12 @@ def test_a_wrong_world_prints_the_command_and_a_story(
 ) -> None:
     """Exit code 1, the command that repeats it, and a story that can be told again from a file."""
     watermark_dropped(monkeypatch)
-    assert run_here(["sim", "--seed", "0", "--worlds", "1"]) == 1
+    seed = next(seed for seed in range(60) if tried(make_plan(seed)).findings)
+    assert run_here(["sim", "--seed", str(seed), "--worlds", "1"]) == 1
     out = capsys.readouterr().out
-    assert "again: finalizer sim --seed 0 --worlds 1" in out
+    assert f"again: finalizer sim --seed {seed} --worlds 1" in out
     story = out.partition("FILE):\n\n")[2].partition("\n\nIn them")[0]
-    assert from_story(story).seed == 0
+    assert from_story(story).seed == seed
     (tmp_path / "story.yaml").write_text(story)
     assert run_here(["sim", "--story", str(tmp_path / "story.yaml")]) == 1
     assert "went back" in capsys.readouterr().out

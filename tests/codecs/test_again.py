@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from itertools import permutations
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +29,7 @@ def beat(seconds: int, *, record: Any = proto_log, **fields: Any) -> Evidence:
     """A heartbeat that carries the whole span, so many seconds after its start."""
     made = record(traces(span(**fields)), at=T0 + seconds * SECOND)
     found = only(partial(strict_json(logs(made))))
-    return msgspec.structs.replace(found, source=msgspec.structs.replace(SOURCE, heard_at=T0 + seconds * SECOND))
+    return found.but(source=SOURCE.but(heard_at=T0 + seconds * SECOND))
 
 
 def bare(seconds: int, source: Any = None) -> Evidence:
@@ -51,7 +50,7 @@ def written(told: Iterable[Evidence]) -> tuple[State, Records]:
         if state is not before:
             log += CODEC.span(KEY, before, state)
     assert state is not None
-    return msgspec.structs.replace(state, wake_at=0), log
+    return state.but(wake_at=0), log
 
 
 def is_whole(key: bytes) -> bool:

@@ -10,7 +10,6 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from finalizer.codecs.dead_letter import Letter, encode, letter_headers
 from finalizer.codecs.fitting import LEAST_LIMIT
@@ -94,7 +93,7 @@ def test_an_answer_is_not_incomplete() -> None:
 def test_every_cause_has_a_letter(cause: Cause | None) -> None:
     """The schema knows each cause and each word of the table of causes."""
     final = presumed(start())
-    content = letter(replace(final, closed=replace(final.closed, cause=cause)))
+    content = letter(final.but(closed=final.closed.but(cause=cause)))
     assert content["status"] == facts_of(cause).status_word
     assert set(SCHEMA["properties"]["cause"]["enum"]) == {one.value for one in Cause} | {"missing_start"}
     assert set(SCHEMA["properties"]["status"]["enum"]) == {facts.status_word for facts in FACTS.values()}

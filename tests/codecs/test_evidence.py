@@ -72,7 +72,7 @@ def test_evidence_comes_back_as_it_was(evidence: Evidence, stamped: bool) -> Non
     """All that the law reads is kept, the coordinates and the heard time of the source among it."""
     found = EvidenceDecoder({}).decode(encode(evidence, stamped=stamped))
     assert found.body == evidence.body
-    for field in Evidence.__struct_fields__:
+    for field in Evidence.__match_args__:
         if field != "subject":
             assert getattr(found, field) == getattr(evidence, field)
 

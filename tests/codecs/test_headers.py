@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from finalizer.codecs.headers import final_headers, final_id
 from finalizer.codecs.otlp import JSON
 from tests.codecs.spans import SOURCE, SPAN, TERMS, TRACE, end, heartbeat, presumed, reported, start
@@ -31,12 +29,12 @@ def test_an_id_is_of_span_verdict_and_revision() -> None:
     ids = {
         final_id(final),
         final_id(reported(start(), end())),
-        final_id(replace(final, key=final.key[::-1])),
-        final_id(replace(final, closed=replace(final.closed, revision=2))),
+        final_id(final.but(key=final.key[::-1])),
+        final_id(final.but(closed=final.closed.but(revision=2))),
     }
     assert len(ids) == 4
     assert all(len(one) == 32 for one in ids)
-    later = replace(final, closed=replace(final.closed, detected_at=1, end_at=2), rule="other", policy=TERMS.policy)
+    later = final.but(closed=final.closed.but(detected_at=1, end_at=2), rule="other", policy=TERMS.policy)
     assert final_id(later) == final_id(final)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from finalizer import codecs
 from finalizer.codecs import otlp_json
@@ -120,7 +119,7 @@ def test_nobody_can_speak_in_our_name(encode: Encode, read: Reader) -> None:
 def test_an_end_before_its_start_is_at_its_start(encode: Encode, read: Reader) -> None:
     """A client's clock may jump back; no final ends before it starts, whoever made it."""
     final = reported(start(), end(time_unix_nano=T0 - 1))
-    span = read(encode(replace(final, closed=replace(final.closed, end_at=T0 - 1))))
+    span = read(encode(final.but(closed=final.closed.but(end_at=T0 - 1))))
     assert (span.start, span.end) == (T0, T0)
 
 
@@ -259,5 +258,5 @@ def test_a_history_that_may_be_forgotten_is_marked() -> None:
     final = reported(start(), end())
     closed = final.closed
     assert PREFIX + "history" not in read_json(encode_json(final)).attributes
-    marked = replace(final, closed=replace(closed, history_unknown=True))
+    marked = final.but(closed=closed.but(history_unknown=True))
     assert read_json(encode_json(marked)).attributes[PREFIX + "history"] == "unknown"

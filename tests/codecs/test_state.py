@@ -19,10 +19,10 @@ from finalizer.codecs.state import (
     FormatError,
     Gone,
     StateCodec,
-    Watermark,
     Whole,
     laid_over,
 )
+from finalizer.codecs.stored import Watermark
 from finalizer.core.causes import FACTS, Cause, StatusCode
 from finalizer.core.fold import fold
 from finalizer.core.lifecycle import hear
@@ -128,7 +128,7 @@ def beats(draw: st.DrawFn) -> Evidence:
         progress=None if plain else draw(st.floats(0, 1)),
     )
     heard_at = at(draw(st.sampled_from([-1, 0, 0.5, 30])))
-    return msgspec.structs.replace(beat, source=Coordinates(topic, partition, 7, heard_at))
+    return beat.but(source=Coordinates(topic, partition, 7, heard_at))
 
 
 def read(records: Records) -> Entry:
@@ -143,7 +143,7 @@ def opened(*told: Evidence) -> State:
     for one in told:
         state, _ = hear(state, one, TERMS, NOW)
     assert state is not None
-    return msgspec.structs.replace(state, wake_at=0)
+    return state.but(wake_at=0)
 
 
 def beaten(state: State, beat: Evidence) -> State:
@@ -173,13 +173,13 @@ def test_what_many_spans_share_is_in_memory_once() -> None:
 def test_hot_values_are_laid_over_the_whole_one(state: State, told: list[Evidence]) -> None:
     """Whatever a span is, and whatever its heartbeats say, the state is that of memory; compacted, too."""
     here = Coordinates(TOPICS[0], 0, 1, EPOCH)
-    state = msgspec.structs.replace(state, first=here, last=here, rule=TERMS.rule, policy=TERMS.policy)
+    state = state.but(first=here, last=here, rule=TERMS.rule, policy=TERMS.policy)
     log = CODEC.span(KEY, None, state)
     for beat in told:
         before, state = state, beaten(state, beat)
         log += CODEC.span(KEY, before, state)
     for records in (log, compacted(log)):
-        assert restored(records) == msgspec.structs.replace(state, wake_at=0)
+        assert restored(records) == state.but(wake_at=0)
 
 
 @CHECK
@@ -199,7 +199,7 @@ def test_a_heartbeat_does_not_rewrite_its_span(beat: Evidence) -> None:
 @pytest.mark.parametrize("state", [opened(start(0)), opened(heartbeat(0)), opened(start(0), heartbeat(1))])
 def test_a_close_is_written_whole(state: State) -> None:
     """A close changes more than a beat does, though nothing else was heard; unsent ones never are hot."""
-    closed = msgspec.structs.replace(state, phase=Phase.PRESUMED)
+    closed = state.but(phase=Phase.PRESUMED)
     for before, after, unsent in ((state, closed, False), (state, state, True)):
         entry = read(CODEC.span(KEY, before, after, unsent=unsent))
         assert entry == Whole(KEY, after, unsent)
@@ -267,8 +267,7 @@ def test_a_block_of_fingerprints_comes_back(window: int, number: int, entries: l
 
 
 LAST = Coordinates("spans.ends", 0, 9, EPOCH)
-FULL = msgspec.structs.replace(
-    opened(start(0, interval=5), heartbeat(1, seq=9, progress=0.5)),
+FULL = opened(start(0, interval=5), heartbeat(1, seq=9, progress=0.5)).but(
     end=End(Cause.PARTIAL, 8, Status(StatusCode.OK, "fine"), "word"),
     closed=Closed(Cause.STALLED, 1, Status(StatusCode.ERROR), "no-progress", 2, 3, 4, 5, 0.25, 6, LAST),
     layers=(Layer(0, -1, NativeBody(b'{"name":"a"}')),),

@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaProducer
 
 from tests.brokers import Broker
 from tests.codecs.otlp_making import to_message
-from tests.codecs.test_recorded import check
 from tests.contracts.load import completed_once, each_once, finals_of
 from tests.contracts.stage import set_up, set_up_mixed
+from tests.recordings.judging import check
 from tests.recordings.reading import programs, recording, ways
 from tests.traffic import by_span, event, scatter, send
 from tests.waiting import until_true
@@ -92,7 +92,9 @@ class Rekeyed:
                 assert len(finals.records) == len(expected)
         assert found.keys() == expected.keys()
         for span_id, value in found.items():
-            check(to_message(value), expected[span_id])
+            (outer,) = to_message(value).resource_spans
+            (inner,) = outer.scope_spans
+            check(inner.spans[0], inner, outer, expected[span_id])
 
     async def test_two_ends_in_a_direct_and_a_re_keyed_input_with_a_kill_between(self, broker: Broker) -> None:
         """The same end comes both ways, with a crash after the first: one final, whichever was first."""

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from finalizer.changelog import Changelog, Restored, Write
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
-from finalizer.codecs.state import StateCodec, Watermark
+from finalizer.codecs.state import StateCodec
+from finalizer.codecs.stored import Watermark
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, first_watermark
 from finalizer.pipeline import Encoding, Header

@@ -8,6 +8,7 @@ import click
 
 from finalizer.cli.group import COMMANDS, group
 from finalizer.codecs.native_event import NativeEvent
+from finalizer.compiled import WITNESS
 from finalizer.shell.metrics_catalogue import METRICS, PREFIX
 from finalizer.shell.stop import Exit
 from tests.docs.generate import BLOCKS
@@ -46,7 +47,7 @@ def test_the_map_is_the_tree() -> None:
             found.add("".join([*folders, name]))
     package = PROJECT / "finalizer"
     tree = {path.relative_to(package).as_posix() for path in package.rglob("*.*") if "__pycache__" not in path.parts}
-    kept = {path for path in tree if not path.endswith(("__init__.py", "py.typed"))}
+    kept = {path for path in tree if not path.endswith(("__init__.py", "py.typed", ".so", WITNESS))}
     assert found == kept
 
 

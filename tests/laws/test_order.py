@@ -11,7 +11,6 @@ from enum import Enum
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from finalizer.core.causes import FACTS, Cause, StatusCode
 from finalizer.core.effects import Emit
@@ -89,7 +88,7 @@ def hear_all(heard: Sequence[Heard]) -> Story:
             story.wait_until_ns(clock)
         if timer is Timer.EAGER:
             story.look()
-        story.hear(replace(one, source=source))
+        story.hear(one.but(source=source))
     story.wait(ENOUGH)
     return story
 
@@ -147,7 +146,7 @@ def test_without_an_end_there_is_one_presumed_final(data: st.DataObject) -> None
 @given(st.data())
 def test_without_a_start_there_is_no_final(data: st.DataObject) -> None:
     """One dead letter `missing_start`, whatever ends and heartbeats come; names and times are never invented."""
-    bare_ends = any_end.map(lambda one: replace(one, start_at=None))
+    bare_ends = any_end.map(lambda one: one.but(start_at=None))
     told = data.draw(st.lists(beats(start=False) | bare_ends, min_size=1, max_size=5))
     story = hear_all(data.draw(delivered(told)))
     assert story.finals == []
@@ -163,7 +162,7 @@ def test_the_layers_of_an_open_span_forget_the_order(data: st.DataObject) -> Non
     for _ in range(2):
         story = Story()
         for one, _, _ in data.draw(delivered(told)):
-            story.hear(replace(one, source=Coordinates("spans.events", 0, 0, at(0))))
+            story.hear(one.but(source=Coordinates("spans.events", 0, 0, at(0))))
         story.look()
         states.append(story.state)
     assert states[0] == states[1]

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
@@ -135,7 +133,7 @@ class Worker:
             found[key] = armed(state, 0)
             if state.phase is Phase.OPEN:
                 terms = self.course.road.named(state)
-                found[key] = msgspec.structs.replace(found[key], rule=terms.rule, policy=terms.policy)
+                found[key] = found[key].but(rule=terms.rule, policy=terms.policy)
         return found
 
     def _ends(self) -> dict[str, int]:

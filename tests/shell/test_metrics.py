@@ -40,7 +40,7 @@ CONTRACT = {
     "restored_records_total",
     "group_commit_seconds",
     "group_records",
-    "build_info{version,python,faust,aiokafka}",
+    "build_info{version,running,python,faust,aiokafka}",
     "config_info{app_id,delivery,policy}",
 }
 ADDED = {

@@ -4,7 +4,7 @@ from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finalizer.shell.placement import murmur2, partition_of, partitions_of
+from finalizer.shell.placement import murmur2, partition_of
 
 
 @given(st.binary(max_size=80) | st.binary(min_size=32, max_size=32))
@@ -13,17 +13,12 @@ def test_murmur2_is_kafkas(key: bytes) -> None:
     assert murmur2(key) == reference(key)
 
 
-@given(st.binary(min_size=1), st.integers(1, 1000))
-def test_a_partition_is_one_of_those_there_are(key: bytes, partitions: int) -> None:
-    """A key is always placed on a partition that exists."""
-    assert 0 <= partition_of(key, partitions) < partitions
+@given(st.binary(max_size=40), st.integers(1, 1000))
+def test_a_key_is_placed_where_kafkas_clients_place_it(key: bytes, partitions: int) -> None:
+    """A reader finds all finals of a trace in one partition, the one that its own client would choose."""
+    assert partition_of(key, partitions) == (reference(key) & 0x7FFFFFFF) % partitions
 
 
-TRACES = st.lists(st.binary(min_size=32, max_size=32))
-
-
-@given(TRACES | st.lists(st.none() | st.binary(max_size=40)), st.integers(1, 100))
-def test_many_keys_are_placed_as_each_alone(keys: list[bytes | None], partitions: int) -> None:
-    """How many records are written at once, and of which kind, moves none of them."""
-    alone = [0 if key is None else (reference(key) & 0x7FFFFFFF) % partitions for key in keys]
-    assert partitions_of(keys, partitions) == alone
+def test_what_has_no_key_has_a_place() -> None:
+    """A rejected record may come without a key; all of these lie together."""
+    assert partition_of(None, 7) == 0

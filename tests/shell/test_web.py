@@ -117,7 +117,7 @@ async def test_the_version_is_told() -> None:
     """`/version` says what runs, in JSON."""
     async with serving(Worker()) as client, client.get("/version") as answer:
         body = await answer.json()
-    assert body.keys() == {"version", "python", "faust", "aiokafka", "policy", "delivery", "app_id"}
+    assert body.keys() == {"version", "running", "python", "faust", "aiokafka", "policy", "delivery", "app_id"}
     assert (body["policy"], body["delivery"], body["faust"]) == ("9f2c", "exactly_once", ABOUT.faust)
 
 

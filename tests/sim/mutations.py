@@ -60,8 +60,8 @@ def clients_clock(patch: Patch) -> None:
     hear = lifecycle.hear
 
     def trusting(state: State | None, evidence: Evidence, *rest: Any) -> Any:
-        source = msgspec.structs.replace(evidence.source, heard_at=evidence.at)
-        return hear(state, msgspec.structs.replace(evidence, source=source), *rest)
+        source = evidence.source.but(heard_at=evidence.at)
+        return hear(state, evidence.but(source=source), *rest)
 
     patch.setattr("finalizer.pipeline.hear", trusting)
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from finalizer import RUNNING
+from finalizer.compiled import Running
 from finalizer.sim.making import make_plan
 from finalizer.sim.trial import tried
 from tests.sim.mutations import MUTATIONS, Mutation
+
+pytestmark = pytest.mark.skipif(
+    RUNNING is Running.COMPILED,
+    reason="NOT RUN: compiled modules cannot be broken on purpose; `make test-pure` puts the bugs in",
+)
 
 WORLDS = 60
 
