@@ -14,8 +14,8 @@ from finalizer.client.clock import SECOND, Clock
 from finalizer.client.keeper import Keeper
 from finalizer.client.sender import Sender, Step
 
-LINGER_SECONDS: Final = 0.02
-"""How long a thread that was woken waits for more: fifty times a second at most the app is interrupted."""
+LINGER_SECONDS: Final = 0.1
+"""How long a thread that was woken waits for more: ten times a second at most the app is interrupted."""
 LONGEST_SLEEP: Final = 60.0
 RESTART_SECONDS: Final = 60.0
 

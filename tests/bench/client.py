@@ -38,6 +38,7 @@ PAUSE_EVERY = 100
 PAUSE_SECONDS = 0.005
 OUTAGE_EVENTS = 200_000
 USERS = 8
+THINK_SECONDS = 0.01
 
 
 class Nowhere(MemorySink):
@@ -118,6 +119,7 @@ def requests(side: str, count: int) -> dict[str, float]:
             began = time.perf_counter_ns()
             await served(dict(scope), None, _ignore)
             took.append((time.perf_counter_ns() - began) / 1000)
+            await asyncio.sleep(THINK_SECONDS)
 
     async def load() -> None:
         await asyncio.gather(*(user() for _ in range(USERS)))
