@@ -7,9 +7,11 @@ import logging
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiokafka.errors as kafka
+from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
 from finalizer.cli.options import BROKER, SECURITY, together
@@ -79,6 +81,9 @@ def security(
     sasl_mechanism: str | None = None,
     sasl_username: str | None = None,
     sasl_password: str | None = None,
+    sasl_tokenfile: str | None = None,
+    sasl_token_url: str | None = None,
+    sasl_token_scope: str | None = None,
     ssl_cafile: str | None = None,
     ssl_certfile: str | None = None,
     ssl_keyfile: str | None = None,
@@ -86,12 +91,13 @@ def security(
 ) -> Security:
     """Return the security settings. Raises ``Stop`` where they contradict each other or a file cannot be used."""
     with_sasl, with_tls = security_protocol.startswith("SASL"), security_protocol.endswith("SSL")
-    if not with_sasl and (sasl_mechanism or sasl_username or sasl_password):
+    if not with_sasl and (sasl_mechanism or sasl_username or sasl_password or sasl_tokenfile or sasl_token_url):
         raise Stop(
             Exit.CONFIGURATION,
             f"SASL settings need --security-protocol SASL_SSL or SASL_PLAINTEXT, not {security_protocol}.",
         )
-    if with_sasl and not (sasl_username and sasl_password):
+    with_tokens = with_sasl and sasl_mechanism == "OAUTHBEARER"
+    if with_sasl and not with_tokens and not (sasl_username and sasl_password):
         raise Stop(Exit.CONFIGURATION, f"{security_protocol} needs --sasl-username and --sasl-password.")
     if not with_tls and (ssl_cafile or ssl_certfile or ssl_keyfile):
         raise Stop(Exit.CONFIGURATION, f"TLS files need --security-protocol SSL or SASL_SSL, not {security_protocol}.")
@@ -102,8 +108,32 @@ def security(
         mechanism=(sasl_mechanism or "PLAIN") if with_sasl else None,
         username=sasl_username,
         password=sasl_password,
+        tokens=_tokens(sasl_tokenfile, sasl_token_url, (sasl_username, sasl_password), scope=sasl_token_scope)
+        if with_tokens
+        else None,
         ssl_context=_tls(ssl_cafile, ssl_certfile, ssl_keyfile, key_password=ssl_key_password) if with_tls else None,
     )
+
+
+def _tokens(
+    path: str | None, url: str | None, login: tuple[str | None, str | None], *, scope: str | None
+) -> AbstractTokenProvider:
+    from finalizer.shell.tokens import ClientCredentials, TokenFile  # noqa: PLC0415 - few need it, and its HTTP client
+
+    if (path is None) is (url is None):
+        raise Stop(Exit.CONFIGURATION, "OAUTHBEARER needs either --sasl-tokenfile or --sasl-token-url.")
+    if url is not None:
+        client, secret = login
+        if not client or not secret:
+            raise Stop(Exit.CONFIGURATION, "--sasl-token-url needs --sasl-username and --sasl-password.")
+        return ClientCredentials(url, client, secret, scope=scope)
+    assert path is not None
+    try:
+        Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "not text"
+        raise Stop(Exit.CONFIGURATION, f"--sasl-tokenfile {path} cannot be used: {why}.") from None
+    return TokenFile(path)
 
 
 def _tls(cafile: str | None, certfile: str | None, keyfile: str | None, *, key_password: str | None) -> ssl.SSLContext:

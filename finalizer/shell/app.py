@@ -9,6 +9,7 @@ from tempfile import gettempdir
 from typing import Any
 
 import faust
+from faust.auth import OAuthCredentials
 from faust.types import TP
 from faust.types.auth import CredentialsT
 from yarl import URL
@@ -97,6 +98,8 @@ def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
 
 
 def _credentials(security: Security) -> CredentialsT | ssl.SSLContext | None:
+    if security.tokens is not None:
+        return OAuthCredentials(oauth_cb=security.tokens, ssl_context=security.ssl_context)
     if security.mechanism is not None:
         return faust.SASLCredentials(
             username=security.username,

@@ -24,6 +24,7 @@ from finalizer.shell.frames import Answer, Frame, FrameConsumer
 from finalizer.shell.membership import Membership
 from finalizer.shell.partition import Partition
 from finalizer.shell.ready import Making
+from finalizer.shell.refusals import NOT_ALLOWED, stop_for
 from finalizer.shell.rekey import Rekey
 from finalizer.shell.stop import Exit, Stop
 
@@ -164,7 +165,7 @@ class Assignment:
         if self.stopped.done() or error is None:
             return
         if isinstance(error, KafkaError | OSError):
-            error = Stop(Exit.FAULT, f"the broker failed us: {error!r}")
+            error = stop_for(error, "the broker failed us")
         elif not isinstance(error, Stop):
             log.error("crashed", "an error that should not happen", exc=error)
             error = Stop(Exit.FAULT, f"{type(error).__name__}: {error}")
@@ -285,7 +286,7 @@ class Assignment:
         number, generation = partition.number, partition.generation
         if isinstance(error, Stop):
             raise error
-        if not isinstance(error, KafkaError | Hole):
+        if not isinstance(error, KafkaError | Hole) or isinstance(error, NOT_ALLOWED):
             self.fail(error)
             return
         del self.partitions[number]

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import BrokerResponseError, KafkaError, kafka_errors
 
 from finalizer.shell.frames import FrameConsumer
+from finalizer.shell.refusals import stop_for
 from finalizer.shell.settings import Settings
 from finalizer.shell.stop import Exit, Stop
 
@@ -100,12 +101,9 @@ class Membership:
         return task.exception() if task.done() and not task.cancelled() else None
 
     def _stop(self, error: BaseException) -> Stop:
-        words = repr(error)
-        if FencedInstanceIdError.__name__ in words:
+        if FencedInstanceIdError.__name__ in repr(error):
             return Stop(Exit.FENCED, f"the group let another member in under our name{self.twin}")
-        if "AuthorizationFailed" in words:
-            return Stop(Exit.CONFIGURATION, f"the broker does not let us into the group: {words}")
-        return Stop(Exit.FAULT, f"the broker refused us as a member of the group: {words}")
+        return stop_for(error, "the broker refused us as a member of the group")
 
     @property
     def _coordinator(self) -> Any:

@@ -28,6 +28,7 @@ from finalizer.shell.frames import FrameConsumer
 from finalizer.shell.membership import Membership
 from finalizer.shell.metrics import About, Metrics
 from finalizer.shell.ready import Making
+from finalizer.shell.refusals import stop_for
 from finalizer.shell.rekey import Rekey
 from finalizer.shell.settings import Settings
 from finalizer.shell.status import Status
@@ -133,7 +134,9 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     stop = owner.stopped.result() if owner.stopped.done() else None
     if stop is None and not asked.is_set():
-        stop = Stop(Exit.FAULT, f"the Kafka client stopped: {app.crash_reason!r}")
+        reason = app.crash_reason
+        words = "the Kafka client stopped"
+        stop = Stop(Exit.FAULT, words) if reason is None else stop_for(reason, words)
     status.stopping = "stopping" if stop is None else stop.sentence
     began = time.monotonic()
     await owner.close()

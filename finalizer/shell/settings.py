@@ -7,6 +7,7 @@ from ssl import SSLContext
 from typing import Any
 
 import msgspec
+from aiokafka.abc import AbstractTokenProvider
 
 from finalizer.policy.schema import Policy
 
@@ -35,9 +36,11 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = "PLAINTEXT"
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     mechanism: str | None = None
-    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+    """PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER."""
     username: str | None = None
     password: str | None = None
+    tokens: AbstractTokenProvider | None = None
+    """Instead of name and password, with OAUTHBEARER."""
     ssl_context: SSLContext | None = None
 
     def __repr__(self) -> str:
@@ -46,7 +49,9 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     def client_arguments(self) -> dict[str, Any]:
         """Keyword arguments for any aiokafka client."""
         arguments: dict[str, Any] = {"security_protocol": self.protocol, "ssl_context": self.ssl_context}
-        if self.mechanism is not None:
+        if self.tokens is not None:
+            arguments |= {"sasl_mechanism": self.mechanism, "sasl_oauth_token_provider": self.tokens}
+        elif self.mechanism is not None:
             arguments |= {
                 "sasl_mechanism": self.mechanism,
                 "sasl_plain_username": self.username,

@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     IncompatibleBrokerVersion,
     KafkaConnectionError,
     KafkaError,
     TopicAlreadyExistsError,
+    TransactionalIdAuthorizationFailed,
     for_code,
 )
 
@@ -30,6 +34,7 @@ from finalizer.shell.writer import Destination
 log = logs.get("topics")
 
 CONNECT_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 0.1
 TRANSACTION_SECONDS = 30.0
 CHANGELOG_CONFIG = {
     "cleanup.policy": "compact",
@@ -117,6 +122,9 @@ async def connect(settings: Settings) -> AIOKafkaAdminClient:
             await admin.start()
     except (TimeoutError, KafkaConnectionError, OSError) as error:
         await admin.close()
+        refusal = await _refusal_behind(settings)
+        if refusal is not None:
+            raise Stop(Exit.CONFIGURATION, f"the broker at {settings.broker} refused us: {refusal}") from error
         raise Stop(
             Exit.FAULT,
             f"no Kafka broker answers at {settings.broker}: is it up, and are --broker and the security options right?",
@@ -125,6 +133,23 @@ async def connect(settings: Settings) -> AIOKafkaAdminClient:
         await admin.close()
         raise Stop(Exit.CONFIGURATION, f"the broker at {settings.broker} refused us: {error}") from error
     return admin
+
+
+async def _refusal_behind(settings: Settings) -> str | None:
+    """Why a broker that is there does not let us in, which the client only logs; None if that is not it."""
+    arguments = settings.client_arguments()
+    for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers")):
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await create_conn(host, port, **arguments)
+            connection.close()
+        except ssl.SSLError as error:
+            return str(error)
+        except (TimeoutError, KafkaConnectionError, OSError):
+            continue
+        except KafkaError as error:
+            return str(error)
+    return None
 
 
 class _Look:
@@ -220,9 +245,20 @@ class _Look:
             self._problems.append(f"topics {', '.join(missing)} cannot be created: {error}")
             return
         for topic, code, *text in answer.topic_errors:
-            if code and for_code(code) is not TopicAlreadyExistsError:
+            if for_code(code) is TopicAlreadyExistsError:
+                await self._look_again(topic)
+            elif code:
                 why = text[0] if text and text[0] else for_code(code).__name__
                 self._problems.append(f"topic {topic} does not exist and cannot be created: {why}")
+
+    async def _look_again(self, topic: str) -> None:
+        """It was not there and is: somebody else has just made it, or it was hidden from us all the time."""
+        give_up = time.monotonic() + CONNECT_SECONDS
+        while topic not in await self._partitions():
+            if time.monotonic() > give_up:
+                self._problems.append(f"topic {topic} exists, and the broker does not let us see it: allow Read on it")
+                return
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     def _check_counts(self, found: Mapping[str, int], partitions: int) -> None:
         counts = {topic: found[topic] for topic in self._settings.direct if topic in found}
@@ -268,6 +304,12 @@ class _Look:
             return False
         try:
             refusal = await self._refusal()
+        except TransactionalIdAuthorizationFailed:
+            self._problems.append(
+                "the broker has transactions, but does not let us use them: allow Write on transactional ids with the "
+                f"prefix {self._settings.app_id}-, or use --delivery effectively_once"
+            )
+            return False
         except (TimeoutError, KafkaError) as error:
             self._problems.append(
                 f"the broker has transactions, but starts none within {TRANSACTION_SECONDS:g} s ({error!r}): are there "
@@ -290,7 +332,7 @@ class _Look:
             async with asyncio.timeout(TRANSACTION_SECONDS):
                 await producer.start()
         except KafkaError as error:
-            if error.retriable:
+            if error.retriable or isinstance(error, TransactionalIdAuthorizationFailed):
                 raise
             return str(error) or type(error).__name__
         await producer.stop()

@@ -35,9 +35,9 @@ class ApacheKafka:
     ...     kafka.kill()
     ...     kafka.start()
 
-    ``listeners`` are doors beside the plain one, ``settings`` properties laid over the usual ones; ``node`` is given by
-    whoever makes several of one cluster. Raises ``KafkaUnavailable`` from :meth:`start` where Java or Maven is missing,
-    or the node does not come up.
+    ``listeners`` are doors beside the plain one, ``settings`` properties laid over the usual ones, ``scram`` users and
+    their passwords; ``node`` is given by whoever makes several of one cluster. Raises ``KafkaUnavailable`` from
+    :meth:`start` where Java or Maven is missing, or the node does not come up.
     """
 
     def __init__(
@@ -46,11 +46,13 @@ class ApacheKafka:
         *,
         listeners: Sequence[Listener] = (),
         settings: Mapping[str, str] | None = None,
+        scram: Mapping[str, str] | None = None,
         node: Node | None = None,
     ) -> None:
         self.node = node or Node(port or free_port(), free_port())
         self.listeners = listeners
         self._settings = settings
+        self._scram = scram or {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._child: Child | None = None
 
@@ -82,7 +84,7 @@ class ApacheKafka:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="span-finalizer-kafka-")
             self._write_properties(Path(self._folder.name))
-            format_storage(command, self._properties, cluster=self.node.cluster)
+            format_storage(command, self._properties, cluster=self.node.cluster, scram=self._scram)
         try:
             self._child = Child([*command, "kafka.Kafka", str(self._properties)], dict(os.environ), grace=GRACE_SECONDS)
         except ChildFailed as problem:
@@ -151,9 +153,12 @@ class ApacheKafka:
         self.stop()
 
 
-def format_storage(command: list[str], settings: Path, *, cluster: str) -> None:
-    """Prepare an empty data folder, which KRaft wants before a node's first start."""
+def format_storage(command: list[str], settings: Path, *, cluster: str, scram: Mapping[str, str]) -> None:
+    """Prepare an empty data folder, which KRaft wants before a node's first start; with these users and passwords."""
     tool = [*command, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
+    for user, password in scram.items():
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            tool += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
     done = subprocess.run(tool, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise KafkaUnavailable(f"Apache Kafka's storage tool failed. {(done.stderr or done.stdout).strip()[-1000:]}")

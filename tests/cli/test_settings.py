@@ -99,3 +99,20 @@ def test_a_secret_that_is_given_twice_is_told(tmp_path: Path) -> None:
     """Which of variable and file counts is not guessed."""
     env = {"FINALIZER_SASL_PASSWORD": "a", "FINALIZER_SASL_PASSWORD_FILE": str(tmp_path)}
     assert "are both set" in run("send", env=env).sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "OAUTHBEARER needs either --sasl-tokenfile or --sasl-token-url."),
+        ({"--sasl-tokenfile": "a", "--sasl-token-url": "b"}, "OAUTHBEARER needs either"),
+        ({"--sasl-tokenfile": "/nowhere"}, "--sasl-tokenfile /nowhere cannot be used: No such file or directory."),
+        ({"--sasl-token-url": "http://127.0.0.1:1/"}, "--sasl-token-url needs --sasl-username and --sasl-password."),
+    ],
+)
+def test_where_a_token_comes_from_is_told_in_one_way(given: dict[str, str], said: str) -> None:
+    """A login by token names a file that can be read, or an endpoint with the client's id and secret: else exit 1."""
+    login = {"--security-protocol": "SASL_SSL", "--sasl-mechanism": "OAUTHBEARER", "--broker": "127.0.0.1:1", **given}
+    ran = run("send", *(part for option in login.items() for part in option))
+    assert ran.code == 1
+    assert said in ran.sentence
