@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.brokers import Broker
 from tests.cli.runs import run
-from tests.contracts.stage import Stage, set_up
+from tests.contracts.stage import Stage, set_up, set_up_mixed
 from tests.traffic import by_span, event, send, topics_of
 from tests.worker import QUICK_TERMS
 
@@ -125,8 +125,9 @@ class Safeties:
             assert told == (1 if broker.honours_log_append_time else told)
 
     async def test_a_dry_run_tells_what_would_be_closed_and_writes_nothing(self, broker: Broker) -> None:
-        """It goes on from the real worker's state, tells each span once, and nobody else can see that it ran."""
-        stage = await set_up(broker)
+        """It goes on from the real worker's state, follows what that one re-keys, and tells each span once; nobody else
+        can see that it ran."""
+        stage = await set_up_mixed(broker)
         terms = QUICK_TERMS.replace("silence: 4s", "silence: 1h")
         with stage.worker(terms=terms).start() as real:
             await send(broker.bootstrap, stage.topic, [event("start", number) for number in range(SPANS)])
@@ -135,7 +136,7 @@ class Safeties:
             topics = await topics_of(broker.bootstrap)
             with dry.start():
                 await dry.reaches(SPANS, "would_close_total", cause="timeout")
-                await send(broker.bootstrap, stage.topic, [event("end", 0), event("start", SPANS)])
+                await send(broker.bootstrap, stage.inputs[1], [event("end", 0), event("start", SPANS)])
                 await dry.reaches(SPANS + 1, "would_close_total", cause="timeout")
                 assert dry.log.count("dry_run.would_close") == SPANS + 1
                 assert dry.readiness()["dry_run"]
