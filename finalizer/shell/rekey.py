@@ -139,8 +139,8 @@ class Rekey:
                 asked_at = time.monotonic()
                 places = [TopicPartition(tp.topic, tp.partition) for tp in tps]
                 found = await logs_of(self.settings, places)
-                committed = await committed_of(self.settings, places)
-                return [self._begun(place, found[place], committed.get(place), asked_at) for place in places]
+                committed = await committed_of(self.settings, [TopicPartition(*place) for place in self.places])
+                return [self._begun(place, found[place], committed, asked_at) for place in places]
             except KafkaError as error:
                 if not error.retriable:
                     raise
@@ -148,7 +148,9 @@ class Rekey:
             await asyncio.sleep(AWAY_SECONDS)
         return []
 
-    def _begun(self, place: TopicPartition, found: Log, committed: int | None, asked_at: float) -> Source:
+    def _begun(
+        self, place: TopicPartition, found: Log, committed: Mapping[TopicPartition, int], asked_at: float
+    ) -> Source:
         position, gap = self._position(place, found, committed)
         rekeying = Rekeying(
             (place.topic, place.partition),
@@ -170,11 +172,14 @@ class Rekey:
             gap=gap,
         )
 
-    def _position(self, place: TopicPartition, found: Log, committed: int | None) -> tuple[int, int]:
+    def _position(self, place: TopicPartition, found: Log, known: Mapping[TopicPartition, int]) -> tuple[int, int]:
         """Where to read on, and how many records retention deleted before that."""
-        topic, partition = place.topic, place.partition
+        topic, partition = place
+        committed = known.get(place)
         if committed is None:
-            return found.next if self.settings.start_from is StartFrom.LATEST else found.first, 0
+            added = any(other.topic == topic for other in known)  # to a topic that was read before
+            latest = self.settings.start_from is StartFrom.LATEST and not added
+            return found.next if latest else found.first, 0
         if committed < found.first:
             gap = found.first - committed
             said = "retention deleted records that were never read: their spans may be closed without their ends"

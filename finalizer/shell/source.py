@@ -82,8 +82,7 @@ class Source:
         """Begin (or go on) in this generation, reading after what is decided."""
         self.generation = generation
         self.rekeying.read_on()
-        if self.rekeying.paused:
-            self._polling.hold(self.number, self.topic)
+        (self._polling.hold if self.rekeying.paused else self._polling.release)(self.number, self.topic)
         self._task = asyncio.create_task(self._rekey_all())
         self._task.add_done_callback(self._ended)
 
