@@ -246,6 +246,11 @@ class Client:
     # --- for the other parts of the client ---------------------------------------------------------------------------
 
     @property
+    def emitter(self) -> Emitter:
+        """Whoever tells of spans, now: another one after a fork."""
+        return self._emitter
+
+    @property
     def runner(self) -> Runner:
         """Whoever takes the steps, now."""
         return self._runner

@@ -76,6 +76,10 @@ class Emitter:
             described["links"] = [over, *links] if is_a(links, list) else [over]
         return self._begin(name, SpanContext(*operation_ids(op_id)), "", described, offset=None)
 
+    def mirror(self, span: Span) -> None:
+        """Tell of a span that another tracer has begun."""
+        self._open(span, self.clock.monotonic())
+
     def adopt(self, span: Span) -> None:
         """Keep a span alive that an earlier run left open; nothing is sent of it yet."""
         span.started = True
@@ -141,7 +145,9 @@ class Emitter:
                 for span in due:
                     if span.stand is Stand.PAUSED:
                         continue
-                    if not span.started:
+                    if not span.renew():
+                        self.end(span, "abandoned")
+                    elif not span.started:
                         self._send(START, span, span.start_at)
                     elif span.identity.interval and (span.changed or not self.settings.instance_id):
                         self._send(HEARTBEAT, span, now + span.offset)

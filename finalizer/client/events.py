@@ -109,8 +109,9 @@ def whole(span: Span, settings: Settings) -> dict[str, Any]:
         told["instance_id"], told["boot_id"] = settings.instance_id, settings.boot_id
     if span.context.trace_state:
         told["trace_state"] = span.context.trace_state
-    if settings.resource:
-        told["resource"] = settings.resource
+    resource = settings.resource if identity.resource is None else identity.resource
+    if resource:
+        told["resource"] = resource
     told |= _news(span)
     if span.links:
         told["links"] = list(span.links)

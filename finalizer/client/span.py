@@ -55,6 +55,8 @@ class Identity(NamedTuple):
     timeout: int = 0
     on_pause: str = "background"
     lazy: bool = False
+    resource: Attributes | None = None
+    """Whose it is, where another tracer has begun it; None: its client's."""
 
 
 class Span:
@@ -126,6 +128,10 @@ class Span:
     def is_open(self) -> bool:
         """False once its end was told."""
         return self.stand < Stand.PARTIAL
+
+    def renew(self) -> bool:
+        """Called before it beats: take over what another tracer knows of it. False: nobody is left who could end it."""
+        return True
 
     def progress(self, made: float | None = None, attributes: Any = None, /, **more: Any) -> None:
         """Tell how far it is, 0 to 1, and more about it. Sent with the next heartbeat; only the latest counts."""

@@ -14,6 +14,7 @@ ROOM = Path(finalizer.client.__file__).parent
 ONLY_WHERE_IT_IS_ASKED_FOR = {
     "aiokafka": {"sinks/aio.py"},
     "confluent_kafka": {"sinks/confluent.py"},
+    "opentelemetry": {"otel.py"},
     "pytest": {"testing/plugin.py"},
 }
 SCRIPT = "import sys; import {module}; import json; print(json.dumps(sorted(sys.modules)))"

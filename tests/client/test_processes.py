@@ -54,7 +54,8 @@ client.start_span("ended").end()
 
 def python(*arguments: str, **streams: Any) -> subprocess.Popen[str]:
     """A child process that finds the project."""
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "ignore::DeprecationWarning"}
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore::DeprecationWarning"}
     return subprocess.Popen([sys.executable, *arguments], env=environment, cwd="/", text=True, **streams)
 
 

@@ -18,6 +18,12 @@ REASON: Final = "finalizer.client.reason"
 """Attribute that tells why an end was told: the dialect has no word for it."""
 _KINDS: Final = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _CODES: Final = {"ok": 1, "error": 2}
+_COUNTS: Final = {
+    "otel.dropped_attributes_count": "droppedAttributesCount",
+    "otel.dropped_events_count": "droppedEventsCount",
+    "otel.dropped_links_count": "droppedLinksCount",
+}
+"""What a native event has attributes for (OpenTelemetry: exporters of other formats), and OTLP has fields for."""
 
 
 def logs_of(records: Sequence[Record]) -> bytes:
@@ -29,10 +35,16 @@ def logs_of(records: Sequence[Record]) -> bytes:
     found = [told for told in found if told["type"] == END or "heartbeat_interval_ms" in told]
     if not found:
         return b""
-    logs = [_log(told) for told in found]
+    owned: dict[str, list[dict[str, Any]]] = {}
+    for told in found:
+        owned.setdefault(dumps(told.get("resource", {})), []).append(told)
+    return dumps({"resourceLogs": [_resource_logs(all_told) for all_told in owned.values()]}).encode()
+
+
+def _resource_logs(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     resource = {"attributes": _attributes(found[0].get("resource", {}))}
-    scope_logs = [{"scope": {"name": SCOPE}, "logRecords": logs}]
-    return dumps({"resourceLogs": [{"resource": resource, "scopeLogs": scope_logs}]}).encode()
+    scope_logs = [{"scope": {"name": SCOPE}, "logRecords": [_log(told) for told in found]}]
+    return {"resource": resource, "scopeLogs": scope_logs}
 
 
 def _log(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +67,8 @@ def _traces(told: Mapping[str, Any], *, is_over: bool) -> dict[str, Any]:
     attributes = dict(told.get("attributes", {}))
     if "reason" in told:
         attributes[REASON] = told["reason"]
+    scope = {"name": attributes.pop("otel.scope.name", SCOPE), "version": attributes.pop("otel.scope.version", "")}
+    counts = {field: attributes.pop(name) for name, field in _COUNTS.items() if name in attributes}
     status = told.get("status", {})
     span = {
         "traceId": told["trace_id"],
@@ -69,15 +83,17 @@ def _traces(told: Mapping[str, Any], *, is_over: bool) -> dict[str, Any]:
         "links": [_link(link) for link in told.get("links", ())],
         "events": [_event(event) for event in told.get("events", ())],
         "status": {"code": _CODES.get(status.get("code", ""), 0), "message": status.get("message", "")},
+        **counts,
     }
     resource = {"attributes": _attributes(told.get("resource", {}))}
-    scope_spans = [{"scope": {"name": SCOPE}, "spans": [span]}]
+    scope_spans = [{"scope": scope, "spans": [span]}]
     return {"resourceSpans": [{"resource": resource, "scopeSpans": scope_spans}]}
 
 
 def _link(link: Mapping[str, Any]) -> dict[str, Any]:
     attributes = _attributes(link.get("attributes", {}))
-    return {"traceId": link["trace_id"], "spanId": link["span_id"], "attributes": attributes}
+    state = link.get("trace_state", "")
+    return {"traceId": link["trace_id"], "spanId": link["span_id"], "traceState": state, "attributes": attributes}
 
 
 def _event(event: Mapping[str, Any]) -> dict[str, Any]:
