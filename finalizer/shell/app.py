@@ -25,7 +25,7 @@ MAX_POLL_RECORDS = 4_000
 FETCH_BYTES = 4 * 1024 * 1024
 BUFFERED_FRAMES = 16
 COMMIT_SECONDS = 1.0
-METADATA_SECONDS = 10.0
+METADATA_SECONDS = 5.0
 """How old metadata may be: so soon partitions that were added are noticed."""
 IDLE_SECONDS = 365 * 24 * 3600.0
 """Never leave the group for want of records: a worker in reserve, or one whose inputs are paused, has none."""

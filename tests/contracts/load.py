@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,7 @@ from tests.traffic import Final, by_span, event, span_number
 LAG = 300
 """An end comes so many spans after its start."""
 STEP = 50
+STEP_SECONDS = 0.06
 
 
 async def load(stage: Stage, spans: int, *, seconds: float) -> None:
@@ -32,6 +34,25 @@ async def load(stage: Stage, spans: int, *, seconds: float) -> None:
                 await producer.send(topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
             await asyncio.sleep(seconds / len(steps))
         await producer.flush()
+
+
+async def flow(stage: Stage, ended: asyncio.Event) -> int:
+    """Starts and ends of spans, some thousand a second, until it is enough; returns how many spans there were."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=stage.broker.bootstrap, request_timeout_ms=60_000, linger_ms=5, acks="all"
+    )
+    async with producer:
+        for begin in itertools.count(0, STEP):
+            last = ended.is_set()
+            started = () if last else range(begin, begin + STEP)
+            over = range(max(0, begin - LAG), begin if last else max(0, begin + STEP - LAG))
+            for one in [event("start", number) for number in started] + [event("end", number) for number in over]:
+                await producer.send(stage.topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
+            if last:
+                await producer.flush()
+                return begin
+            await asyncio.sleep(STEP_SECONDS)
+    raise AssertionError("the count never ends")
 
 
 async def finals_of(stage: Stage, spans: int, *, quiet: float = 1.5) -> dict[int, list[Final]]:

@@ -1,11 +1,9 @@
 """The broker that these tests stand on is what they take it for."""
 
 import asyncio
-import signal
 import subprocess
 import sys
 
-import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from finalizer.embedded.readiness import answers
@@ -69,12 +67,17 @@ async def test_a_session_of_one_second_is_accepted(broker: Broker) -> None:
         assert consumer.assignment()
 
 
-async def test_a_killed_node_comes_back_with_its_records() -> None:
-    """`kill` and `start` are a power cut and the return of power: the same address, the same records."""
+async def test_a_node_that_is_killed_or_paused_comes_back_with_its_records() -> None:
+    """`kill` and `start` are a power cut and the return of power: the same address, the same records. `pause` freezes
+    the node with its connections open; `resume` lets it go on where it was."""
     with ApacheKafka() as kafka:
-        bootstrap = kafka.bootstrap
+        bootstrap, port = kafka.bootstrap, kafka.node.port
         async with asyncio.timeout(LIMIT_SECONDS), AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
             await producer.send_and_wait("kafka.killed", b"before", partition=0)
+        kafka.pause()
+        assert not answers(port)
+        kafka.resume()
+        until(lambda: answers(port), limit_seconds=LIMIT_SECONDS)
         kafka.kill()
         assert not kafka.alive
         kafka.start()
@@ -82,23 +85,12 @@ async def test_a_killed_node_comes_back_with_its_records() -> None:
         assert await values(bootstrap, "kafka.killed", count=1) == [b"before"]
 
 
-def test_a_paused_node_answers_nothing_until_it_is_resumed() -> None:
-    """`pause` freezes the node with its connections open; `resume` lets it go on where it was."""
-    with ApacheKafka() as kafka:
-        port = int(kafka.bootstrap.rpartition(":")[2])
-        kafka.pause()
-        assert not answers(port)
-        kafka.resume()
-        until(lambda: answers(port), limit_seconds=LIMIT_SECONDS)
-
-
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_it_ends_with_its_owner(ending: signal.Signals) -> None:
+def test_it_ends_with_its_owner() -> None:
     """However the test run ends, no Java process stays behind."""
     with subprocess.Popen([sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         port = int(owner.stdout.readline().rpartition(b":")[2])
         assert answers(port)
-        owner.send_signal(ending)
+        owner.kill()
         owner.wait(timeout=LIMIT_SECONDS)
         until(lambda: not answers(port), limit_seconds=LIMIT_SECONDS)

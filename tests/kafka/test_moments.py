@@ -4,15 +4,16 @@ import asyncio
 import random
 from typing import NamedTuple
 
+import pytest
+
 from tests.brokers import Broker
 from tests.brokers.proxy import Kind, Moment, Proxy
 from tests.contracts.crashes import STEADY
-from tests.contracts.load import completed_once, finals_of, load
+from tests.contracts.load import completed_once, finals_of, flow
 from tests.contracts.stage import Stage, set_up
+from tests.worker import Worker
 
 SEED = 20_260_712
-SPANS = 20_000
-SECONDS_A_KILL = 1.4
 
 
 class Death(NamedTuple):
@@ -48,27 +49,33 @@ def deaths(stage: Stage) -> list[Death]:
     ]
 
 
-async def test_a_kill_at_every_moment(broker: Broker, proxy: Proxy) -> None:
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.long)])
+async def test_a_kill_at_every_moment(broker: Broker, proxy: Proxy, rounds: int) -> None:
     """Killed under load at each moment of a group commit, of a restore and of a join: each span once."""
     stage = await set_up(broker)
-    choice = random.Random(SEED)
-    order = deaths(stage)
-    order += choice.sample(order, 4)
-    choice.shuffle(order)
-    flags = {"--instance-id": "one"}
-    worker = stage.by(proxy.bootstrap).worker(terms=STEADY, flags=flags)
-    with worker:
-        sending = asyncio.ensure_future(load(stage, SPANS, seconds=SECONDS_A_KILL * len(order)))
-        for death in order:
-            if not death.starting:
-                await asyncio.to_thread(worker.start)
-            skip = 0 if death.starting else choice.randint(0, 3)
-            killed = asyncio.ensure_future(proxy.strike(death.moment, worker.kill, skip=skip, deliver=death.deliver))
-            if death.starting:
-                await asyncio.to_thread(worker.start, ready=False)
-            await killed
+    choice, enough = random.Random(SEED), asyncio.Event()
+    with stage.by(proxy.bootstrap).worker(terms=STEADY, flags={"--instance-id": "one"}) as worker:
+        sending = asyncio.ensure_future(flow(stage, enough))
+        for _ in range(rounds):
+            order = deaths(stage)
+            order += choice.sample(order, 4)
+            choice.shuffle(order)
+            for death in order:
+                await die(worker, death, proxy, skip=0 if death.starting else choice.randint(0, 3))
         await asyncio.to_thread(worker.start)
-        await sending
-        found = await finals_of(stage, SPANS)
-    completed_once(found, SPANS, broker=broker)
+        enough.set()
+        spans = await sending
+        found = await finals_of(stage, spans)
+    completed_once(found, spans, broker=broker)
     assert all(len(closed) == 1 for closed in found.values())
+
+
+async def die(worker: Worker, death: Death, proxy: Proxy, *, skip: int) -> None:
+    """Start the worker, and kill it at its moment."""
+    if not death.starting:
+        await asyncio.to_thread(worker.start)
+    killed = asyncio.ensure_future(proxy.strike(death.moment, worker.kill, skip=skip, deliver=death.deliver))
+    if death.starting:
+        await asyncio.to_thread(worker.start, ready=False)
+    await killed
