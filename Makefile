@@ -12,7 +12,7 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3;
              command -v $$p >/dev/null 2>&1 && $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pure sim test-kafka bench lint types kafka collector clean test-otel
+.PHONY: help install demo test test-pure sim test-kafka test-otel bench lint types kafka collector clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +37,10 @@ test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars 
 	@$(PY) -m tests.brokers.kafka --check
 	$(PY) -m pytest tests/kafka $(ARGS)
 
-bench: install ## throughput and restore, measured as ratios in one run
 test-otel: $(STAMP) ## the span processor on each release of OpenTelemetry's SDK that it supports
 	@$(PY) -m tests.client.sdk_releases $(ARGS)
 
-bench: $(STAMP) ## throughput and restore, measured as ratios in one run
+bench: install ## throughput and restore, measured as ratios in one run
 	@$(PY) -m tests.bench $(ARGS)
 
 lint: $(STAMP) ## style, types and the walls between the rooms
