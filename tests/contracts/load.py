@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -30,14 +31,13 @@ async def load(stage: Stage, spans: int, *, seconds: float) -> None:
             events = [event("start", number) for number in range(begin, min(begin + STEP, spans))]
             events += [event("end", number) for number in range(max(0, begin - LAG), min(begin + STEP - LAG, spans))]
             for one in events:
-                topic = stage.inputs[span_number(str(one["trace_id"])) % len(stage.inputs)]
-                await producer.send(topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
+                await put(producer, stage, one)
             await asyncio.sleep(seconds / len(steps))
         await producer.flush()
 
 
 async def flow(stage: Stage, ended: asyncio.Event) -> int:
-    """Starts and ends of spans, some thousand a second, until it is enough; returns how many spans there were."""
+    """Starts and ends of spans over the inputs, some thousand a second, until it is enough; returns how many spans."""
     producer = AIOKafkaProducer(
         bootstrap_servers=stage.broker.bootstrap, request_timeout_ms=60_000, linger_ms=5, acks="all"
     )
@@ -47,12 +47,18 @@ async def flow(stage: Stage, ended: asyncio.Event) -> int:
             started = () if last else range(begin, begin + STEP)
             over = range(max(0, begin - LAG), begin if last else max(0, begin + STEP - LAG))
             for one in [event("start", number) for number in started] + [event("end", number) for number in over]:
-                await producer.send(stage.topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
+                await put(producer, stage, one)
             if last:
                 await producer.flush()
                 return begin
             await asyncio.sleep(STEP_SECONDS)
     raise AssertionError("the count never ends")
+
+
+async def put(producer: AIOKafkaProducer, stage: Stage, one: Mapping[str, Any]) -> None:
+    """Send an event to the input of its span."""
+    topic = stage.inputs[span_number(str(one["trace_id"])) % len(stage.inputs)]
+    await producer.send(topic, value=json.dumps(one).encode(), key=str(one["trace_id"]).encode())
 
 
 async def finals_of(stage: Stage, spans: int, *, quiet: float = 1.5) -> dict[int, list[Final]]:

@@ -10,7 +10,7 @@ from tests.brokers import Broker
 from tests.brokers.proxy import Kind, Moment, Proxy
 from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, flow
-from tests.contracts.stage import Stage, set_up
+from tests.contracts.stage import Stage, set_up_mixed
 from tests.worker import Worker
 
 SEED = 20_260_712
@@ -53,7 +53,7 @@ def deaths(stage: Stage) -> list[Death]:
 @pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.long)])
 async def test_a_kill_at_every_moment(broker: Broker, proxy: Proxy, rounds: int) -> None:
     """Killed under load at each moment of a group commit, of a restore and of a join: each span once."""
-    stage = await set_up(broker)
+    stage = await set_up_mixed(broker)
     choice, enough = random.Random(SEED), asyncio.Event()
     with stage.by(proxy.bootstrap).worker(terms=STEADY, flags={"--instance-id": "one"}) as worker:
         sending = asyncio.ensure_future(flow(stage, enough))

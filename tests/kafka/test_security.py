@@ -14,7 +14,7 @@ from tests.brokers.secured import SECRET, STRANGER, USER, SecuredKafka, token
 from tests.cli.runs import run
 from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of
-from tests.contracts.stage import Stage, set_up
+from tests.contracts.stage import Stage, set_up, set_up_mixed
 from tests.contracts.startup import ended
 from tests.traffic import event, send
 
@@ -60,7 +60,7 @@ async def test_every_login_with_the_least_permissions(
     kafka: SecuredKafka, broker: Broker, endpoint: str, tmp_path: Path
 ) -> None:
     """By each mechanism a worker makes its topics, restores and finalizes with what the README lists, and no more."""
-    stage = await set_up(broker)
+    stage = await set_up_mixed(broker)
     await asyncio.to_thread(allow, kafka, stage)
     tokenfile = tmp_path / "token"
     tokenfile.write_text(token(USER))
@@ -78,7 +78,8 @@ async def test_every_login_with_the_least_permissions(
         spans = range(number * SPANS, (number + 1) * SPANS)
         with stage.by(bootstrap).worker(terms=STEADY, flags=login) as worker:
             await asyncio.to_thread(worker.start)
-            await send(broker.bootstrap, stage.topic, [event(kind, n) for n in spans for kind in ("start", "end")])
+            for input_, some in zip(stage.inputs, (spans[::2], spans[1::2]), strict=True):
+                await send(broker.bootstrap, input_, [event(kind, n) for n in some for kind in ("start", "end")])
             found = await finals_of(stage, spans.stop, quiet=0.2)
             assert await asyncio.to_thread(worker.terminate) == 0
             assert "Authorization" not in worker.log, worker.log
