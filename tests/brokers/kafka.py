@@ -25,6 +25,7 @@ from tests.brokers.properties import Listener, Node, properties
 READY_LIMIT_SECONDS = 60.0
 GRACE_SECONDS = 20.0
 USUAL_PORT = 9092
+ANOTHER_WAY = "Or, without Java: docker compose up kafka"
 JVM = ["-Xms256m", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.level=WARN"]
 
 
@@ -184,14 +185,15 @@ def main() -> int:
     """Run the command line; every problem is one sentence on standard error and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.brokers.kafka", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only make sure that Apache Kafka could run here")
+    only_check = parser.parse_args().check
     try:
-        if parser.parse_args().check:
+        if only_check:
             java()
             kafka_jars()
             return 0
         return run_in_foreground()
     except KafkaUnavailable as problem:
-        print(problem, file=sys.stderr)
+        print(f"NOT RUN, nothing was tested: {problem}" if only_check else f"{problem} {ANOTHER_WAY}", file=sys.stderr)
         return 1
 
 

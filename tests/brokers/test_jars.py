@@ -72,10 +72,21 @@ def test_a_fetch_that_failed_leaves_nothing_in_the_cache(path: Path) -> None:
     assert not jars.cache_folder().exists()
 
 
+NEEDS_JAVA = "Apache Kafka needs Java 17 or newer: install a JDK, or set JAVA_HOME."
+
+
 @pytest.mark.usefixtures("path")
-def test_make_test_kafka_ends_with_the_sentence_and_not_with_a_trace() -> None:
-    """`--check`, which the Makefile runs first, prints the sentence alone and exits 1."""
-    command = [sys.executable, "-m", "tests.brokers.kafka", "--check"]
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--check"], f"NOT RUN, nothing was tested: {NEEDS_JAVA}\n"),
+        ([], f"{NEEDS_JAVA} Or, without Java: docker compose up kafka\n"),
+    ],
+)
+def test_make_ends_with_a_sentence_and_not_with_a_trace(flags: list[str], said: str) -> None:
+    """`make test-kafka`, which begins with `--check`, says that nothing was tested, and `make kafka` what else there
+    is; both end with 1."""
+    command = [sys.executable, "-m", "tests.brokers.kafka", *flags]
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "Apache Kafka needs Java 17 or newer: install a JDK, or set JAVA_HOME.\n"
+    assert done.stderr == said
