@@ -13,7 +13,7 @@ from finalizer.codecs.state import StateCodec
 from finalizer.codecs.stored import Watermark
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, first_watermark
-from finalizer.pipeline import Encoding, Header
+from finalizer.pipeline import Decode, Encoding, Header
 from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy, load
 from tests.core.making import EPOCH, at
@@ -46,10 +46,11 @@ class Running:
             self.policy, dict.fromkeys(self.topics, -1), delivery="exactly_once", partitions=1
         )
         self.undecided: list[tuple[Consumed, BaseException]] = []
+        self.decoders: dict[str, Decode] = {topic: NativeDecoder().decode for topic in self.topics}
         self.course = Course(
             self.policy,
             watermark,
-            decoders={topic: NativeDecoder().decode for topic in self.topics},
+            decoders=self.decoders,
             encoding=Encoding(encode_json, JSON),
             most_bytes=self.policy.remember.max_bytes,
             put_aside=lambda record, error: self.undecided.append((record, error)),

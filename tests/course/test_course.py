@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from finalizer.core.model import Phase
+from finalizer.core.model import Coordinates, Evidence, Phase
 from finalizer.course import Decided, Hole
 from finalizer.pipeline import Topic
 from tests.course.running import ENDS, EVENTS, Running, event, key, marks, seconds
@@ -90,17 +89,17 @@ def test_evidence_heard_after_a_gap_is_not_younger_than_it_is() -> None:
     assert (seconds(state.first.heard_at), seconds(state.last.heard_at)) == (20, 60)
 
 
-def test_a_record_that_cannot_be_decided_costs_its_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_cannot_be_decided_costs_its_neighbours_nothing() -> None:
     """Deciding is pure, so a frame that raises is decided again record by record; the one that raises is rejected."""
     running = Running()
-    decide = running.course.road.hear
+    decode = running.decoders[EVENTS]
 
-    def fails_on_two(records: Any, *args: Any, **named: Any) -> Any:
-        if any(b"%032x" % 2 in record.value for record in records):
+    def fails_on_two(value: bytes | None, source: Coordinates) -> Evidence:
+        if value is not None and b"%032x" % 2 in value:
             raise ValueError("two")
-        return decide(records, *args, **named)
+        return decode(value, source)
 
-    monkeypatch.setattr(running.course.road, "hear", fails_on_two)
+    running.decoders[EVENTS] = fails_on_two
     decided = running.hear(0, *[event("start", 0, span=span) for span in (1, 2, 3)])
     assert set(running.course.spans.states) == {key(1), key(3)}
     (rejected,) = decided.decision.outputs
