@@ -63,7 +63,7 @@ clean: ## remove .venv and everything made beside it
 	find finalizer tests -name __pycache__ -type d -prune -exec rm -rf {} +
 	find finalizer -name '*.so' -delete
 
-$(STAMP): pyproject.toml setup.py constraints.txt
+$(STAMP): pyproject.toml deploy/compiling.py constraints.txt
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed and none is on the PATH." \
 	  "Install it, or say where it is: make install PYTHON=/path/to/python3.11" >&2; exit 1; fi
 	@$(PYTHON) -c '$(FITS)' || { echo "$(PYTHON) is not Python 3.11 or newer." >&2; exit 1; }

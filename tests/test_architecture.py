@@ -27,7 +27,6 @@ TOP_LEVEL = {
     "docker-compose.yml",
     "finalizer",
     "pyproject.toml",
-    "setup.py",
     "tests",
 }
 

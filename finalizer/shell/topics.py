@@ -34,6 +34,8 @@ from finalizer.shell.writer import Destination
 log = logs.get("topics")
 
 CONNECT_SECONDS = 5.0
+REFUSAL_SECONDS = 1.0
+"""A broker that is there refuses at once; one that says nothing was waited for already."""
 LOOK_AGAIN_SECONDS = 0.1
 TRANSACTION_SECONDS = 30.0
 CHANGELOG_CONFIG = {
@@ -140,7 +142,7 @@ async def _refusal_behind(settings: Settings) -> str | None:
     arguments = settings.client_arguments()
     for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers")):
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(REFUSAL_SECONDS):
                 connection = await create_conn(host, port, **arguments)
             connection.close()
         except ssl.SSLError as error:

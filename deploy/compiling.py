@@ -1,4 +1,5 @@
-"""Builds the package; compiles its inner rooms with mypyc where that is possible (finalizer/compiled.py says why).
+"""A step of building the package: its inner rooms are compiled with mypyc where that is possible (finalizer/compiled.py
+says why). setuptools finds it by `tool.setuptools.cmdclass`.
 
 Whatever goes wrong there is told, and the package is then pure Python: it does the same, slower.
 """
@@ -13,28 +14,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from setuptools import Distribution, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.parent
 COMPILED = SimpleNamespace(**runpy.run_path(str(HERE / "finalizer/compiled.py")))
 OPTIONS = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports"]
-
-
-class Rooms(Distribution):
-    """The distribution; what it compiles is found when it is built, not before."""
-
-    def has_ext_modules(self) -> bool:
-        return not obstacle()
 
 
 class BuildRooms(build_ext):
     """Compiles, and leaves a witness of what the compiled modules were made of."""
 
     def finalize_options(self) -> None:
-        if not obstacle() and not self.distribution.ext_modules:
-            self.distribution.ext_modules = modules()
+        why = obstacle()
+        if why:
+            print(f"pure Python, because {why}")
+        # What pyproject.toml names only says that there is something to compile; what it is can be told here.
+        if self.distribution.ext_modules and not self.distribution.ext_modules[0].sources:
+            self.distribution.ext_modules = [] if why else modules()
         super().finalize_options()
 
     def run(self) -> None:
@@ -74,8 +71,3 @@ def modules() -> list[Any]:
         print(f"pure Python, because mypyc failed: {error}")
         return []
     return made
-
-
-if obstacle():
-    print(f"pure Python, because {obstacle()}")
-setup(distclass=Rooms, cmdclass={"build_ext": BuildRooms})
