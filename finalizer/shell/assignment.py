@@ -89,7 +89,7 @@ class Assignment:
                 self._kept_in[partition.number] = partition.generation
             else:
                 self._kept_in.pop(partition.number, None)
-        if self.membership is not None and self.membership.is_lost and not self._closing:
+        if self.membership is not None and not self._closing and self.membership.is_lost:
             await self._end_if_taken_over(self.membership, [one for one in running if one.number in self._kept_in])
 
     async def recover(self, partitions: set[int]) -> None:
