@@ -1,8 +1,8 @@
 """Outage or death, the mass-close breaker, and what an operator releases of them (RATIONALE: safety).
 
 *Outage.* Where most of the beats that a group of open spans owes do not come, the road is suspected, not the spans:
-the group's patience stands still. It is judged when a span is about to be closed, from a sample of the open ones, so
-a heartbeat costs nothing and a restart forgets nothing that it cannot see again.
+the group's patience stands still. It is judged every second, and before a span is closed, from a sample of the open
+ones: a heartbeat costs nothing, and a restart forgets nothing that it cannot see again.
 *Breaker.* Where too large a share of the open spans would be closed by inference in a short time, closing stops.
 """
 
@@ -21,8 +21,10 @@ from finalizer.core.sample import Sample
 from finalizer.core.spans import Spans
 from finalizer.core.terms import HOUR, SECOND, Terms
 
-LOOK_AGAIN = SECOND // 4
-"""How long a judgement holds. A span is overdue at least half its `allowance` before it is due."""
+LOOK_AGAIN = SECOND
+"""How often all groups are judged: an outage that is over before anybody is due holds those who come back last."""
+HOLDS = SECOND // 4
+"""How long a judgement holds to close a span by. One is overdue at least half its `allowance` before it is due."""
 KEPT = 24 * HOUR
 """How long a pause that is over still counts for the spans that were silent through it."""
 _FEW = 20
@@ -147,6 +149,10 @@ class Outages:
 
     def must_look(self, clock: int) -> bool:
         """True if the last judgement is too old to close a span by."""
+        return clock >= self._looked_at + HOLDS
+
+    def may_look(self, clock: int) -> bool:
+        """True if it is time for the next judgement, whether a span is to be closed or not."""
         return clock >= self._looked_at + LOOK_AGAIN
 
     def moment(self, key: SpanKey, state: State, now: Moment, group_of: GroupOf) -> Moment:

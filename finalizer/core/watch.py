@@ -73,7 +73,7 @@ class Watch:
         self.righted = {}
         if breaker.tripped:
             return []
-        if outages.held and outages.must_look(now.clock):
+        if outages.may_look(now.clock):
             self._look(now)
         room = breaker.room(spans.open, now.clock)
         closed: list[Closing] = []

@@ -11,8 +11,8 @@ from finalizer.shell import logs
 
 log = logs.get("safety")
 
-_ALARMS = frozenset({Happened.OUTAGE_SUSPECTED, Happened.OUTAGE_OVERRULED, Happened.BREAKER_TRIPPED})
-"""What a person must look at; the rest is good news."""
+_ALARMS = frozenset({Happened.OUTAGE_OVERRULED, Happened.BREAKER_TRIPPED})
+"""What a person must look at. An outage of some seconds passes by itself; for longer ones there is the metric."""
 
 
 def tell(news: Iterable[News], *, partition: int, app_id: str, safety: Safety) -> None:

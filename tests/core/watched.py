@@ -131,6 +131,8 @@ class Watched:
         self.spans.states[told.key] = after
         if before is None:
             self._opened(told.key, after)
+        elif after.wake_at != before.wake_at:
+            self.spans.windows.insert(told.key, after.wake_at)
 
     def _opened(self, span: SpanKey, state: State) -> None:
         self.spans.open += 1

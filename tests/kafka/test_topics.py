@@ -80,9 +80,13 @@ async def test_a_changelog_that_is_deleted_while_it_is_written(broker: Broker) -
 
 @pytest.mark.parametrize("running", [True, False])
 async def test_retention_that_ate_unread_records(broker: Broker, *, running: bool) -> None:
-    """Records are deleted before they were read: the loss is counted and told, and reading goes on behind it."""
-    stage = await set_up(broker, partitions=1)
+    """Records are deleted before they were read: the loss is counted and told, and reading goes on behind it.
+
+    The final of a span that was open then says it, and no other.
+    """
+    stage, across = await set_up(broker, partitions=1), 900
     with stage.worker(terms=STEADY, flags={"--session-timeout": "12", "--instance-id": "1"}).start() as worker:
+        await send(broker.bootstrap, stage.topic, [event("start", across)])
         await reported(stage, range(SPANS))
         await finals_of(stage, SPANS, quiet=0.2)
         worker.signal(signal.SIGSTOP if running else signal.SIGKILL)
@@ -96,11 +100,14 @@ async def test_retention_that_ate_unread_records(broker: Broker, *, running: boo
             worker.wait()
             worker.start()
         await reported(stage, range(SPANS + 10, SPANS + 20))
-        found = await finals_of(stage, SPANS + 10)
+        await send(broker.bootstrap, stage.topic, [event("end", across)])
+        found = await finals_of(stage, SPANS + 11)
         assert worker.metric("input_gap_records_total", input=stage.topic) == 20
         assert "retention deleted records that were never read" in worker.log
         assert "Traceback" not in worker.log, worker.log
-    assert set(found) == {*range(SPANS), *range(SPANS + 10, SPANS + 20)}
+    assert set(found) == {*range(SPANS), *range(SPANS + 10, SPANS + 20), across}
+    marked = [number for number, (one,) in found.items() if "span_finalizer.evidence_gap" in one.attributes]
+    assert marked == [across]
 
 
 async def test_inputs_that_change_in_a_rolling_deploy(broker: Broker) -> None:

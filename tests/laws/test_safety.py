@@ -10,7 +10,7 @@ from finalizer.core.terms import MINUTE, SECOND, Heartbeat, Terms
 from tests.core.making import at
 from tests.core.watched import INTERVAL, Watched
 
-LAW = settings(max_examples=25, deadline=None)
+LAW = settings(max_examples=100, deadline=None)
 
 
 @LAW
