@@ -5,12 +5,16 @@ what another left.
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from finalizer.embedded import EmbeddedBroker
 from finalizer.embedded.readiness import free_port
 from tests.brokers.jars import KafkaUnavailable
 from tests.brokers.kafka import ApacheKafka
 from tests.brokers.properties import Listener
+
+settings.register_profile("rules", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rules")  # a rule holds however busy the machine is
 
 
 @pytest.fixture(scope="session")
