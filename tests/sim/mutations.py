@@ -130,7 +130,7 @@ def presumption_outranks_end(patch: Patch) -> None:
     presumed[2] = (Phase.PRESUMED, Act.KEEP)
     law = list(LAW)
     law[Phase.PRESUMED] = tuple(presumed)
-    patch.setattr(lifecycle, "LAW", tuple(law))
+    patch.setattr(lifecycle, "_LAW", tuple(law))
 
 
 def later_end_ignored(patch: Patch) -> None:
