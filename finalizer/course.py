@@ -191,11 +191,11 @@ class Course:
         Records at or below what is decided are passed over. Raises `NewerFormat`.
         """
         decided, clock = self.decided[topic], self.clock
-        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
         if records and records[0].offset <= decided:
             records = [record for record in records if record.offset > decided]
         if topic == self.evidence:
             return self._hear_rekeyed(records, end=end, now=now)
+        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
         newest, word = 0, None
         if records:
             newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)

@@ -13,7 +13,7 @@ Every value begins with the format version. A release reads the version before i
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -46,6 +46,7 @@ _PARTITION_LIMIT: Final = 2**16
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = decode_state
+_fields_of: Final[Callable[[StoredClosed], tuple[Any, ...]]] = msgspec.structs.astuple
 
 
 class FormatError(ValueError):
@@ -191,7 +192,8 @@ class StateCodec:
         return Whole(key, state, bool(value[1] & _UNSENT))
 
     def _closed(self, stored: StoredClosed) -> Closed:
-        cause, end_at, status, reason, revision, detected, seen, seq, progress, deadline, last, *doubts = stored
+        told = _fields_of(stored)
+        cause, end_at, status, reason, revision, detected, seen, seq, progress, deadline, last, *doubts = told
         where = self._coordinates(last)
         return Closed(cause, end_at, status, reason, revision, detected, seen, seq, progress, deadline, where, *doubts)
 
@@ -273,7 +275,7 @@ def _place(source: Coordinates) -> Place:
 
 
 def _stored_closed(closed: Closed) -> StoredClosed:
-    return (
+    return StoredClosed(
         closed.cause,
         closed.end_at,
         closed.status,

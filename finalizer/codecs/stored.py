@@ -14,25 +14,30 @@ from finalizer.core.causes import Cause
 from finalizer.core.model import End, Status, Told
 from finalizer.core.safety import Pause
 
-StoredLayer = tuple[int, int, int, bytes]
 Place = tuple[str, int, int, int]
 """Coordinates: topic, partition, offset, heard_at."""
-StoredClosed = tuple[
-    Cause | None,
-    int,  # end_at
-    Status,
-    str,  # reason
-    int,  # revision
-    int,  # detected_at
-    int,  # last_seen
-    int,  # seq
-    float | None,  # progress
-    int,  # deadline_at
-    Place,  # last
-    bool,  # history_unknown
-    bool,  # outage_suspected
-    bool,  # evidence_gap
-]
+
+
+class StoredClosed(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What the last word on a span was (`core.model.Closed`). New fields come last, with a default."""
+
+    cause: Cause | None
+    end_at: int
+    status: Status
+    reason: str
+    revision: int
+    detected_at: int
+    last_seen: int
+    seq: int
+    progress: float | None
+    deadline_at: int
+    last: Place
+    history_unknown: bool = False
+    outage_suspected: bool = False
+    evidence_gap: bool = False
+
+
+StoredLayer = tuple[int, int, int, bytes]
 _Stored = tuple[
     Annotated[int, msgspec.Meta(ge=1, le=3)],  # phase; what is unseen is not stored
     str,  # rule
