@@ -6,23 +6,23 @@ takes the records in as they stand in the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Whole, laid_over
 from finalizer.codecs.stored import Watermark
 from finalizer.core.model import SpanKey, State
 from finalizer.core.remembered import packed
-from finalizer.pipeline import Decision, Output
+from finalizer.decision import Decision
 
 Change = tuple[bytes, bytes | None]
 """Key and value of a changelog record; no value: its tombstone."""
 
 
 class Write(NamedTuple):
-    """What becomes durable together: outputs, and one record batch of changes, the watermark last."""
+    """What becomes durable together: a record batch of changes, the watermark last; with the outputs if it `sends`."""
 
-    outputs: list[Output]
+    sends: bool
     changes: list[Change]
 
 
@@ -77,32 +77,27 @@ class Changelog:
             self._blocks.setdefault(window, []).append(number)
             self._next_block = max(self._next_block, number + 1)
 
-    def writes(self, decisions: Sequence[Decision], *, of_timer: bool) -> Iterator[Write]:
-        """The writes that make a group durable, in order: all of evidence, or all of a timer. Each is to be durable
-        before the next one is asked for. What a timer decided comes without its outputs first, marked unsent."""
-        outputs = [output for decision in decisions for output in decision.outputs]
-        if of_timer and outputs:
-            yield Write([], self._records(decisions, unsent=True))
-            yield Write(outputs, self._sent(decisions))
+    def writes(self, whole: Decision, *, of_timer: bool, sends: bool) -> Iterator[Write]:
+        """The writes that make a group durable, in order: all of evidence, or all of a timer, in one decision; `sends`
+        if it has outputs. Each is to be durable before the next one is asked for. What a timer decided comes without
+        its outputs first, marked unsent."""
+        if of_timer and sends:
+            yield Write(False, self._records(whole, unsent=True))
+            yield Write(True, self._sent(whole))
         else:
-            yield Write(outputs, self._records(decisions, unsent=False))
+            yield Write(sends, self._records(whole, unsent=False))
 
-    def again(self, outputs: list[Output], states: Iterable[tuple[SpanKey, State]]) -> Write:
-        """Finals that were decided before a crash and not marked as sent, and their marks."""
+    def again(self, states: Iterable[tuple[SpanKey, State]]) -> list[Change]:
+        """The marks of spans whose finals were decided before a crash and not marked as sent: written with these."""
         marks = [record for key, state in states for record in self._codec.span(key, None, state)]
-        return Write(outputs, [*marks, self._mark()])
+        return [*marks, self._mark()]
 
-    def touch(self) -> Write:
+    def touch(self) -> list[Change]:
         """The watermark alone."""
-        return Write([], [self._mark()])
+        return [self._mark()]
 
-    def _records(self, decisions: Sequence[Decision], *, unsent: bool) -> list[Change]:
+    def _records(self, whole: Decision, *, unsent: bool) -> list[Change]:
         """The group's records, coalesced: what was born and ended within it never appears."""
-        whole = decisions[0]
-        if len(decisions) > 1:
-            whole = Decision()
-            for decision in decisions:
-                whole.absorb(decision)
         span = self._codec.span
         records: list[Change] = []
         for key, (before, after) in whole.changes.items():
@@ -112,11 +107,10 @@ class Changelog:
         records.append(self._mark())
         return records
 
-    def _sent(self, decisions: Sequence[Decision]) -> list[Change]:
+    def _sent(self, whole: Decision) -> list[Change]:
         marks = [
             record
-            for decision in decisions
-            for key, (_, after) in decision.changes.items()
+            for key, (_, after) in whole.changes.items()
             if after is not None and after.closed is not None
             for record in self._codec.span(key, None, after)
         ]

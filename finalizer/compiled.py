@@ -35,9 +35,11 @@ MODULES = (
     "codecs/otlp",
     "codecs/otlp_json",
     "codecs/state",
+    "codecs/times",
     "changelog",
     "decision",
     "pipeline",
+    "shell/outbox",
     "shell/placement",
 )
 """What is paid for each record. Where msgspec Structs are defined nothing is compiled: a class would lose its hints."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 from mypy_extensions import mypyc_attr
@@ -82,3 +82,11 @@ class Decision:
 
     def __bool__(self) -> bool:
         return bool(self.outputs or self.changes or self.finished or self.forgotten_windows)
+
+
+def united(decisions: Iterable[Decision]) -> Decision:
+    """Decisions that follow each other as one: what was born and ended within them never appears."""
+    whole = Decision()
+    for decision in decisions:
+        whole.absorb(decision)
+    return whole

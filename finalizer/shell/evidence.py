@@ -24,10 +24,11 @@ from finalizer.pipeline import Output, Topic
 from finalizer.rekeying import Entry
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.outbox import HEADERS_BYTES, OUTPUT_BATCH_BYTES, Destination, Outbox
 from finalizer.shell.producer import Producer
 from finalizer.shell.settings import Settings
 from finalizer.shell.topics import Facts
-from finalizer.shell.writer import HEADERS_BYTES, OUTPUT_BATCH_BYTES, Destination, send_group
+from finalizer.shell.writer import send
 
 log = logs.get("rekey")
 
@@ -56,11 +57,13 @@ class EvidenceWriter:
     async def write(self, entries: Sequence[Entry], rejected: Sequence[Output]) -> None:
         """Write evidence and rejected records; returns once all of them were answered for. Raises `KafkaError`."""
 
-        async def send(producer: Producer) -> list[Answer]:
-            sent = await send_group(producer, self._to, entries) if entries else []
-            return sent + (await send_group(producer, self._rejected, rejected) if rejected else [])
+        async def write(producer: Producer) -> list[Answer]:
+            outbox = Outbox(producer.create_batch)
+            outbox.add(self._to, entries)
+            outbox.add(self._rejected, rejected)
+            return await send(producer, outbox.batches)
 
-        await self._surely(send)
+        await self._surely(write)
 
     async def mark(self, value: bytes) -> None:
         """Write a mark to every partition of the evidence. Raises `KafkaError`."""

@@ -1,8 +1,8 @@
-"""One partition: its inbox of frames, its course, its two watermarks, and the queue to its writer.
+"""One partition: its inbox of frames, its course, its two watermarks, and what is pending for its writer.
 
-*Decided* is how far the state in memory goes, *durable* how far the changelog does. One task decides (frames and
-timer, one after the other), another commits. Room first, then decide: the deciding task waits for a place in the
-queue, then decides and enqueues with no await between, so that decisions and commits have one order.
+*Decided* is how far the state in memory goes, *durable* how far the changelog does. One task decides (slices of frames
+and timer, one after the other), another commits. Room first, then decide: the deciding task waits for room among what
+is pending, then decides and adds with no await between, so that decisions and commits have one order.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from finalizer.codecs.evidence import NewerFormat
 from finalizer.codecs.stored import Watermark
@@ -22,15 +23,17 @@ from finalizer.shell import alarms, logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.frames import Answer, Frame
 from finalizer.shell.metrics import Metrics
+from finalizer.shell.pending import Group, Item, Pending
 from finalizer.shell.routing import Routing
 from finalizer.shell.stop import Exit, Stop
-from finalizer.shell.writer import GROUP_BYTES, GROUP_ITEMS, Item, Writer
+from finalizer.shell.writer import Writer
 
 log = logs.get("partition")
 
 TICK_SECONDS = 0.05
 INBOX_FRAMES = 3
-QUEUE_ITEMS = 8
+SLICE_RECORDS = 256
+"""Records decided at once: some 2 ms, and no more than the processor keeps at hand until they are in a batch."""
 TOUCH_SECONDS = 10.0
 INTERNAL_ERRORS_A_MINUTE = 10
 
@@ -102,8 +105,9 @@ class Partition:
         self._routing = routing
         self._inbox: deque[tuple[Any, Frame]] = deque()
         self._arrived = asyncio.Event()
-        self._queue: asyncio.Queue[Item] = asyncio.Queue()
-        self._room = asyncio.Semaphore(QUEUE_ITEMS)
+        self._slices: deque[_Slice] = deque()
+        """What is left of the frame in hand."""
+        self._pending = Pending(writer.group)
         self._tasks: list[asyncio.Task[None]] = []
         self._seen_stamp: dict[str, int] = {}
         self._next_tick = 0.0
@@ -118,7 +122,8 @@ class Partition:
     def start(self, generation: int) -> None:
         """Begin (or go on) in this generation, reading after what is decided."""
         self.generation = generation
-        self._room = asyncio.Semaphore(QUEUE_ITEMS)
+        self._pending = Pending(self.writer.group)
+        self._slices = deque()
         self.course.read_on()
         self.started_at = time.monotonic()
         self._unacked = []
@@ -161,7 +166,7 @@ class Partition:
             return False
         await _cancel(deciding)
         self._inbox.clear()
-        emptied = asyncio.ensure_future(self._queue.join())
+        emptied = asyncio.ensure_future(self._pending.emptied())
         await asyncio.wait([emptied, committing], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         clean = emptied.done()  # a timer's group in hand is seen by this alone: it moves no offset
         await _cancel(emptied)
@@ -195,23 +200,24 @@ class Partition:
 
     async def _decide_all(self) -> None:
         while True:
-            await self._room.acquire()
-            item = None
-            while item is None:
-                if not self._inbox:
-                    self._arrived.clear()
-                    await self._wait_for_work()
-                else:
-                    await asyncio.sleep(0)
-                item = self._next()
-                self.progressed_at = time.monotonic()
-            self._queue.put_nowait(item)
+            await self._pending.room()
+            if self._slices or self._inbox:
+                await asyncio.sleep(0)
+            else:
+                self._arrived.clear()
+                await self._wait_for_work()
+            item = self._next()
+            self.progressed_at = time.monotonic()
+            if item is not None:
+                self._pending.add(item)
 
     def _next(self) -> Item | None:
         item = self._tick() if time.monotonic() >= self._next_tick or self.course.crowded else None
-        if item is None and self._inbox:
-            item = self._hear(*self._inbox.popleft())
-        return item
+        if item is not None:
+            return item
+        if not self._slices and self._inbox:
+            self._slices = self._begin(*self._inbox.popleft())
+        return self._hear(self._slices.popleft()) if self._slices else None
 
     async def _wait_for_work(self) -> None:
         try:
@@ -220,7 +226,8 @@ class Partition:
         except TimeoutError:
             pass
 
-    def _hear(self, event: Any, frame: Frame) -> Item | None:
+    def _begin(self, event: Any, frame: Frame) -> deque[_Slice]:
+        """Take a frame in hand."""
         topic, records = frame.topic, frame.records
         if frame.lost:
             self.gaps[topic] = self.gaps.get(topic, 0) + frame.lost
@@ -230,18 +237,23 @@ class Partition:
             self._keeper.release(self.number, topic)
         if topic != self.course.evidence:
             self._routing.look(records, self.road.decoders[topic])
+        frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
+        return deque(_slices(event, frame, records))
+
+    def _hear(self, part: _Slice) -> Item | None:
+        topic = part.topic
         try:
             decision, watermark, count = self.course.hear(
-                topic, records, end=frame.end, stamped=frame.timestamp_type == 1, now=self._time.now()
+                topic, part.records, end=part.end, stamped=part.stamped, now=self._time.now()
             )
         except NewerFormat as error:
-            told = f"{topic} (partition {self.number}, offsets {frame.begin} to {frame.end}) holds {error}"
+            told = f"{topic} (partition {self.number}, before offset {part.end}) holds {error}"
             raise Stop(Exit.SAFETY, f"{told}: deploy a release that reads it") from error
-        frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
-        self._unacked.append(event)
+        if part.event is not None:
+            self._unacked.append(part.event)
         if topic != self.course.evidence:
             self._judge_input(topic, count, decision)
-        elif records and not count:
+        elif part.records and not count:
             return None  # marks alone, four times a second: not worth a group
         return self._item(decision, watermark, count)
 
@@ -283,33 +295,18 @@ class Partition:
             decision, watermark, _ = decided
             if watermark is not None:
                 self._next_tick = now  # something was forgotten; the deadlines are looked at right after this
-            return Item(decision, watermark, (), 0, tuple(decision.deadlines))
+            return Item(decision, watermark, (), 0)
         if now - self._touched_at > TOUCH_SECONDS:
             self._touched_at = now
             return self._item(Decision(), self.course.watermark(), 0)
         return None
 
     async def _commit_all(self) -> None:
-        held: Item | None = None
-        queue = self._queue
         while True:
-            group = [held or await queue.get()]
-            held = None
-            of_evidence = group[0].watermark is not None
-            size = _size(group[0])
-            while len(group) < GROUP_ITEMS and size < GROUP_BYTES and not queue.empty():
-                item = queue.get_nowait()
-                if (item.watermark is not None) is not of_evidence:
-                    held = item
-                    break
-                group.append(item)
-                size += _size(item)
-            await self._commit(group)
-            for _ in group:
-                queue.task_done()
-                self._room.release()
+            await self._commit(await self._pending.take())
+            self._pending.done()
 
-    async def _commit(self, group: list[Item]) -> None:
+    async def _commit(self, group: Group) -> None:
         began = time.monotonic()
         self.committing = True
         stamp = await self.writer.commit(group)
@@ -318,17 +315,36 @@ class Partition:
         self._touched_at = self.progressed_at = done
         if stamp is not None:
             self._time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)
-        records = 0
-        for item in group:
-            if item.watermark is not None:
-                self.durable = item.watermark.offsets
-            for event in item.acks:
-                event.ack()
-            records += item.records
-            self._metrics.apply(item.decision.tally)
-        for due_at in (due for item in group for due in item.due_at):
+        if group.watermark is not None:
+            self.durable = group.watermark.offsets
+        for event in group.acks:
+            event.ack()
+        self._metrics.apply(group.whole.tally)
+        for due_at in group.whole.deadlines if group.of_timer else ():
             self._metrics.observe_closing_delay(max(0.0, (self._time.at(done) - due_at) / 1e9))
-        self._metrics.group_committed(done - began, records)
+        self._metrics.group_committed(done - began, group.records)
+
+
+class _Slice(NamedTuple):
+    """Some records of a frame, decided at once."""
+
+    topic: str
+    records: Sequence[Record]
+    end: int
+    """Everything below is decided with it."""
+    stamped: bool
+    event: Any
+    """What is to be acknowledged with it: of the last one only."""
+
+
+def _slices(event: Any, frame: Frame, records: Sequence[Record]) -> Iterator[_Slice]:
+    stamped, last = frame.timestamp_type == 1, max(len(records) - SLICE_RECORDS, 0)
+    begin = 0
+    while begin < last:
+        until = begin + SLICE_RECORDS
+        yield _Slice(frame.topic, records[begin:until], records[until].offset, stamped, None)
+        begin = until
+    yield _Slice(frame.topic, records[begin:], frame.end, stamped, event)
 
 
 def tell_of_gap(topic: str, partition: int, records: int) -> None:
@@ -341,11 +357,6 @@ def tell_of_gap(topic: str, partition: int, records: int) -> None:
         partition=partition,
         records=records,
     )
-
-
-def _size(item: Item) -> int:
-    outputs = sum(len(output.value or b"") for output in item.decision.outputs)
-    return outputs + 600 * len(item.decision.changes)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

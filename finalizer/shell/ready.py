@@ -152,7 +152,7 @@ class Making:
         )
         if restored.unsent:
             decision, unsent = course.unsent(restored.unsent)
-            await writer.write(writer.changelog.again(decision.outputs, unsent))
+            await writer.write(writer.changelog.again(unsent), decision.outputs)
         stamp = await writer.write(writer.changelog.touch())
         if stamp is not None:
             self.broker_time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)

@@ -26,12 +26,12 @@ from finalizer.shell.evidence import EvidenceWriter
 from finalizer.shell.frames import Frame, FrameConsumer
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.offsets import Log, committed_of, logs_of
+from finalizer.shell.outbox import Destination
 from finalizer.shell.partition import Undecided
 from finalizer.shell.settings import Settings, StartFrom
 from finalizer.shell.source import Polling, Source
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.topics import Facts
-from finalizer.shell.writer import Destination
 
 log = logs.get("rekey")
 

@@ -27,6 +27,7 @@ from finalizer.shell.dry_run import run_dry
 from finalizer.shell.frames import FrameConsumer
 from finalizer.shell.membership import Membership
 from finalizer.shell.metrics import About, Metrics
+from finalizer.shell.outbox import HEADERS_BYTES
 from finalizer.shell.ready import Making
 from finalizer.shell.refusals import stop_for
 from finalizer.shell.rekey import Rekey
@@ -35,13 +36,12 @@ from finalizer.shell.status import Status
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.topics import Facts, prepare
 from finalizer.shell.web import Web
-from finalizer.shell.writer import HEADERS_BYTES
 
 log = logs.get("worker")
 
 STOP_SECONDS = 3.0
 """For the Kafka client to end in good order: without a broker it never does, and everything decided is durable."""
-COLLECT_AFTER = (100_000, 50, 100)
+COLLECT_AFTER = (1_000_000, 50, 100)
 """Collector thresholds: what a frame allocates is freed by counting, so that young collections only cost (a third of
 the time of deciding, at Python's defaults)."""
 

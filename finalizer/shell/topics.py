@@ -26,10 +26,10 @@ from aiokafka.errors import (
 from finalizer.codecs.fitting import LEAST_LIMIT
 from finalizer.pipeline import Topic
 from finalizer.shell import logs
+from finalizer.shell.outbox import Destination
 from finalizer.shell.producer import Producer
 from finalizer.shell.settings import Delivery, Settings
 from finalizer.shell.stop import Exit, Stop
-from finalizer.shell.writer import Destination
 
 log = logs.get("topics")
 

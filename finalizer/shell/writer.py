@@ -11,59 +11,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from finalizer.changelog import Change, Changelog, Write
-from finalizer.codecs.stored import Watermark
-from finalizer.pipeline import Decision, Header, Output, Topic
-from finalizer.shell.placement import partition_of
+from finalizer.changelog import Change, Changelog
+from finalizer.decision import Output, Topic
+from finalizer.shell.outbox import Batch, Destination, Outbox
+from finalizer.shell.pending import Group
 from finalizer.shell.stop import Exit, Stop
 
 BATCH_BYTES = 15 * 1024 * 1024
 """Of one record batch. The changelog topic takes 16 MiB, so that a group stays in one batch."""
-OUTPUT_BATCH_BYTES = 900_000
-"""Below the default `message.max.bytes` of a broker (1 MiB)."""
-HEADERS_BYTES = 2048
-"""Room for the headers and the framing of one record."""
-GROUP_ITEMS = 8
-GROUP_BYTES = 4 * 1024 * 1024
-
-
-class Item(NamedTuple):
-    """One decision in the queue of a partition."""
-
-    decision: Decision
-    watermark: Watermark | None
-    """State of the inputs after an evidence frame; None for what a timer decided."""
-    acks: tuple[Any, ...]
-    """Faust events to acknowledge once it is durable."""
-    records: int
-    due_at: tuple[int, ...] = ()
-    """Deadlines (heard time, ns) of the spans that a timer closed."""
-
-
-class Destination(NamedTuple):
-    """An output topic and its number of partitions."""
-
-    topic: str
-    partitions: int
-    max_bytes: int = 1_048_588
-    """The largest record batch that it takes."""
-
-
-class Sendable(Protocol):
-    """A record for an output topic; `timestamp` None: the broker's or the producer's."""
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[Header]: ...
-    @property
-    def timestamp(self) -> int | None: ...
 
 
 class Stamp(NamedTuple):
@@ -95,26 +54,34 @@ class Writer:
         self._written = -1
         """Offset of the last changelog batch."""
 
-    async def commit(self, items: Sequence[Item]) -> Stamp | None:
-        """Make a group durable: all of evidence, or all of a timer. Raises what the producer raises."""
-        for item in items:
-            if item.watermark is not None:
-                self.changelog.watermark = item.watermark
-        stamp = None
-        for write in self.changelog.writes([item.decision for item in items], of_timer=items[0].watermark is None):
-            stamp = await self.write(write)
+    def group(self, *, of_timer: bool) -> Group:
+        """A group to be committed here."""
+        return Group(Outbox(self._producer.create_batch), self._outputs, of_timer=of_timer)
+
+    async def commit(self, group: Group) -> Stamp | None:
+        """Make a group durable. Raises what the producer raises."""
+        if group.watermark is not None:
+            self.changelog.watermark = group.watermark
+        batches, stamp = group.outbox.batches, None
+        for write in self.changelog.writes(group.whole, of_timer=group.of_timer, sends=bool(batches)):
+            stamp = await self._write(batches if write.sends else [], write.changes)
         return stamp
+
+    async def write(self, changes: list[Change], outputs: Sequence[Output] = ()) -> Stamp | None:
+        """Make changes and outputs durable together. Raises what the producer raises."""
+        outbox = Outbox(self._producer.create_batch)
+        for topic, destination in self._outputs.items():
+            outbox.add(destination, [output for output in outputs if output.topic is topic])
+        return await self._write(outbox.batches, changes)
 
     async def stop(self) -> None:
         """Close the producer; what is not committed is aborted."""
         await self._producer.stop()
 
-    async def write(self, write: Write) -> Stamp | None:
-        """Make one write durable."""
-        outputs, changes = write
+    async def _write(self, batches: Sequence[Batch], changes: list[Change]) -> Stamp | None:
         if self.transactional:
             await self._producer.begin_transaction()
-        sent = await self._send_outputs(outputs)
+        sent = await send(self._producer, batches)
         if not self.transactional:
             await _all(sent)
             sent = []
@@ -141,14 +108,6 @@ class Writer:
                 )
             self._written = max(self._written, one.offset)
 
-    async def _send_outputs(self, outputs: list[Output]) -> list[asyncio.Future[Any]]:
-        futures: list[asyncio.Future[Any]] = []
-        for topic, destination in self._outputs.items():
-            group = [output for output in outputs if output.topic is topic]
-            if group:
-                futures += await send_group(self._producer, destination, group)
-        return futures
-
     async def _send_changes(self, changes: list[Change]) -> list[asyncio.Future[Any]]:
         if not changes:
             return []
@@ -170,23 +129,6 @@ async def _all(futures: list[asyncio.Future[Any]]) -> list[Any]:
     return [await future for future in futures]
 
 
-async def send_group(
-    producer: AIOKafkaProducer, destination: Destination, records: Sequence[Sendable]
-) -> list[asyncio.Future[Any]]:
-    """Send records to the partitions of their keys, in as few batches as the topic takes; their answers to come."""
-    name, partitions, max_bytes = destination
-    most = min(OUTPUT_BATCH_BYTES, max_bytes - HEADERS_BYTES)
-    batches: dict[int, Any] = {}
-    futures: list[asyncio.Future[Any]] = []
-    for record in records:
-        value, partition = record.value, partition_of(record.key, partitions)
-        batch = batches.get(partition)
-        if batch is None:
-            batch = batches[partition] = producer.create_batch()
-        elif batch.size() + len(value or b"") > most:
-            futures.append(await producer.send_batch(batch, name, partition=partition))
-            batch = batches[partition] = producer.create_batch()
-        batch.append(key=record.key, value=value, timestamp=record.timestamp, headers=record.headers)
-    for partition, batch in batches.items():
-        futures.append(await producer.send_batch(batch, name, partition=partition))
-    return futures
+async def send(producer: AIOKafkaProducer, batches: Sequence[Batch]) -> list[asyncio.Future[Any]]:
+    """Send batches; their answers to come."""
+    return [await producer.send_batch(batch, topic, partition=partition) for topic, partition, batch in batches]

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from finalizer.changelog import Changelog, Write
+from finalizer.changelog import Change, Changelog
 from finalizer.core.model import SpanKey, State
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, Hole
-from finalizer.pipeline import Decision
+from finalizer.decision import Decision, Output, united
 from finalizer.sim.broker import Broker, Fenced, Record
 from finalizer.sim.kernel import Process
 from finalizer.sim.plan import Where
@@ -140,23 +140,21 @@ class Partition:
             for _ in group:
                 self._queue.popleft()
 
-    def write(self, write: Write, durable: Callable[[], None]) -> Process:
-        """Make one write durable; `durable` is told when it is, whether or not we hear of it."""
+    def write(self, changes: list[Change], outputs: Sequence[Output], durable: Callable[[], None]) -> Process:
+        """Make changes and outputs durable; `durable` is told when they are, whether or not we hear of it."""
         host, number, epoch = self._host, self.number, self._epoch
         broker, again = host.broker, epoch is None
         if epoch is not None:
             if host.reach(Where.BEFORE_BEGIN):
                 yield 0
             yield from host.call(lambda now: broker.begin(number, epoch, now=now))
-        if write.outputs:
+        if outputs:
             if host.reach(Where.BEFORE_OUTPUTS):
                 yield 0
-            yield from host.call(lambda now: broker.send(number, epoch, write.outputs, now=now), repeats=again)
+            yield from host.call(lambda now: broker.send(number, epoch, outputs, now=now), repeats=again)
             if host.reach(Where.BETWEEN_SENDS):
                 yield 0
-        yield from host.call(
-            lambda now: broker.log(number, epoch, write.changes, now=now, durable=durable), repeats=again
-        )
+        yield from host.call(lambda now: broker.log(number, epoch, changes, now=now, durable=durable), repeats=again)
         if epoch is not None:
             if host.reach(Where.BEFORE_COMMIT):
                 yield 0
@@ -167,12 +165,12 @@ class Partition:
     def again(self, decision: Decision, unsent: Iterable[tuple[SpanKey, State]]) -> Process:
         """Write finals that were decided before a crash and not marked as sent."""
         unsent = list(unsent)
-        write = self._changelog.again(decision.outputs, unsent)
-        yield from self.write(write, lambda: self._shadow.sent(key for key, _ in unsent))
+        changes = self._changelog.again(unsent)
+        yield from self.write(changes, decision.outputs, lambda: self._shadow.sent(key for key, _ in unsent))
 
     def touch(self) -> Process:
         """Write the watermark alone."""
-        yield from self.write(self._changelog.touch(), lambda: None)
+        yield from self.write(self._changelog.touch(), (), lambda: None)
 
     def _poll(self, topic: str) -> None:
         """Take the answer to the last request, and make the next: what is answered is as old as the last answer."""
@@ -233,17 +231,21 @@ class Partition:
         for decided in group:
             if decided.watermark is not None:
                 self._changelog.watermark = decided.watermark
-        for write in self._changelog.writes(decisions, of_timer=group[0].watermark is None):
-            yield from self.write(write, self._noted(decisions, write))
+        whole = united(decisions)
+        of_timer, sends = group[0].watermark is None, bool(whole.outputs)
+        for write in self._changelog.writes(whole, of_timer=of_timer, sends=sends):
+            outputs = whole.outputs if write.sends else ()
+            yield from self.write(
+                write.changes, outputs, self._noted(decisions, write.changes, unsent=sends and not write.sends)
+            )
         self._touched_at = self._host.time()
         for decided in group:
             if decided.watermark is not None:
                 self.durable = decided.watermark.offsets
         self._host.acked(self)
 
-    def _noted(self, decisions: Sequence[Decision], write: Write) -> Callable[[], None]:
-        """What is to be noted when this write of these decisions is durable."""
-        if not write.outputs and len(write.changes) == 1:
+    def _noted(self, decisions: Sequence[Decision], changes: list[Change], *, unsent: bool) -> Callable[[], None]:
+        """What is to be noted when these changes are durable; `unsent`: without the outputs that there are."""
+        if not any(decision.outputs for decision in decisions) and len(changes) == 1:
             return lambda: None  # the watermark alone
-        unsent = not write.outputs and any(decision.outputs for decision in decisions)
         return lambda: self._shadow.decided(decisions, unsent=unsent)

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from finalizer.changelog import Changelog, Restored, Write
+from finalizer.changelog import Change, Changelog, Restored
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
 from finalizer.codecs.stored import Watermark
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, first_watermark
+from finalizer.decision import Output, united
 from finalizer.pipeline import Decode, Encoding, Header
 from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy, load
@@ -32,6 +33,13 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header] = ()
+
+
+class Written(NamedTuple):
+    """What became durable together."""
+
+    outputs: list[Output]
+    changes: list[Change]
 
 
 class Running:
@@ -88,12 +96,14 @@ class Running:
         steps = round((until - since) * 2)
         return [decided for step in range(1, steps + 1) for decided in self.answered(since + step / 2)]
 
-    def writes(self, *group: Decided) -> list[Write]:
+    def writes(self, *group: Decided) -> list[Written]:
         """How a group becomes durable."""
         for decided in group:
             if decided.watermark is not None:
                 self.changelog.watermark = decided.watermark
-        return list(self.changelog.writes([one.decision for one in group], of_timer=group[0].watermark is None))
+        whole = united(one.decision for one in group)
+        writes = self.changelog.writes(whole, of_timer=group[0].watermark is None, sends=bool(whole.outputs))
+        return [Written(whole.outputs if write.sends else [], write.changes) for write in writes]
 
 
 def policy(*topics: str) -> Policy:

@@ -26,7 +26,9 @@ from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decision, Encoding, Topic
 from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy
-from finalizer.shell.writer import Destination, Item, Writer
+from finalizer.shell.outbox import Destination
+from finalizer.shell.pending import Item
+from finalizer.shell.writer import Writer
 from tests.scenarios.broker import CHANGELOG, PARTITION, Broker, Change, Crash, Input, Producer, Record, Written
 from tests.scenarios.rekeyer import EVIDENCE, Rekeyer
 
@@ -107,7 +109,7 @@ class Worker:
         )
         if found.unsent:
             decision, unsent = self.course.unsent(found.unsent)
-            finished(self._writer.write(self._writer.changelog.again(decision.outputs, unsent)))
+            finished(self._writer.write(self._writer.changelog.again(unsent), decision.outputs))
         finished(self._writer.write(self._writer.changelog.touch()))
         self._positions = {topic: offset + 1 for topic, offset in watermark.offsets.items()}
         self._outstanding: dict[str, int] | None = None
@@ -168,7 +170,10 @@ class Worker:
         decision, watermark, count = self.course.hear(topic, records, end=end, stamped=stamped, now=now)
         return Item(decision, watermark, (), count)
 
-    def _commit(self, group: list[Item], now: int) -> None:
+    def _commit(self, items: list[Item], now: int) -> None:
+        group = self._writer.group(of_timer=items[0].watermark is None)
+        for item in items:
+            group.add(item)
         finished(self._writer.commit(group))
         self._touched_at = now
 

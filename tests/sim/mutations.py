@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -39,9 +39,9 @@ def ack_before_commit(patch: Patch) -> None:
     """What is decided counts as read before it is durable."""
     writes = Changelog.writes
 
-    def hasty(self: Changelog, decisions: Sequence[Decision], *, of_timer: bool) -> Iterator[Write]:
-        yield self.touch()
-        yield from writes(self, decisions, of_timer=of_timer)
+    def hasty(self: Changelog, whole: Decision, *, of_timer: bool, sends: bool) -> Iterator[Write]:
+        yield Write(False, self.touch())
+        yield from writes(self, whole, of_timer=of_timer, sends=sends)
 
     patch.setattr(Changelog, "writes", hasty)
 
@@ -106,7 +106,9 @@ def sent_before_durable(patch: Patch) -> None:
     """What a timer decided is sent together with its state, so that it may be sent and not last."""
     writes = Changelog.writes
 
-    patch.setattr(Changelog, "writes", lambda self, decisions, **_: writes(self, decisions, of_timer=False))
+    patch.setattr(
+        Changelog, "writes", lambda self, whole, *, sends, **_: writes(self, whole, of_timer=False, sends=sends)
+    )
 
 
 def not_sent_again(patch: Patch) -> None:
