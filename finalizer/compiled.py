@@ -34,6 +34,7 @@ MODULES = (
     "codecs/native",
     "codecs/otlp",
     "codecs/otlp_json",
+    "codecs/record_batch",
     "codecs/state",
     "codecs/times",
     "changelog",

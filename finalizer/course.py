@@ -341,7 +341,9 @@ def word_before(moment: int | None, records: Sequence[Record]) -> int | None:
     """The newest record time (ns) up to `moment`: None if there is none, or nobody asks."""
     if moment is None:
         return None
-    return max((t for r in records if (t := r.timestamp * 1_000_000) <= moment), default=None)
+    latest = moment // 1_000_000
+    times = [record.timestamp for record in records if record.timestamp <= latest]
+    return max(times) * 1_000_000 if times else None
 
 
 def past_gaps(

@@ -23,12 +23,12 @@ from aiokafka.errors import (
 from finalizer.pipeline import Output, Topic
 from finalizer.rekeying import Entry
 from finalizer.shell import logs
+from finalizer.shell.batches import send
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.outbox import HEADERS_BYTES, OUTPUT_BATCH_BYTES, Destination, Outbox
 from finalizer.shell.producer import Producer
 from finalizer.shell.settings import Settings
 from finalizer.shell.topics import Facts
-from finalizer.shell.writer import send
 
 log = logs.get("rekey")
 
@@ -58,7 +58,7 @@ class EvidenceWriter:
         """Write evidence and rejected records; returns once all of them were answered for. Raises `KafkaError`."""
 
         async def write(producer: Producer) -> list[Answer]:
-            outbox = Outbox(producer.create_batch)
+            outbox = Outbox(transactional=False)
             outbox.add(self._to, entries)
             outbox.add(self._rejected, rejected)
             return await send(producer, outbox.batches)

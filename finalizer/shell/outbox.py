@@ -4,12 +4,15 @@ would have to fetch them from memory again (a fifth of the time of a record).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from mypy_extensions import mypyc_attr
 
-from finalizer.decision import Header
+from finalizer.changelog import Change
+from finalizer.codecs.record_batch import RecordBatch
+from finalizer.decision import Header, Output, Topic
 from finalizer.shell.placement import partition_of
 
 OUTPUT_BATCH_BYTES: Final = 900_000
@@ -42,41 +45,61 @@ class Sendable(Protocol):
     def timestamp(self) -> int | None: ...
 
 
-Batch = tuple[str, int, Any]
-"""Topic, partition, aiokafka's `BatchBuilder`."""
+Batch = tuple[str, int, RecordBatch]
+"""Topic, partition, records."""
 
 
 class Outbox:
     """Batches to be sent, as few as their topics take, in the order in which each partition is to see them."""
 
-    __slots__ = ("_create", "_full", "_open", "bytes")
+    __slots__ = ("_full", "_open", "_transactional", "bytes")
 
-    def __init__(self, create: Callable[[], Any]) -> None:
-        self._create = create
-        self._open: dict[tuple[str, int], Any] = {}
+    def __init__(self, *, transactional: bool) -> None:
+        self._transactional = transactional
+        self._open: dict[tuple[str, int], RecordBatch] = {}
         self._full: list[Batch] = []
         self.bytes = 0
         """Of the values in it."""
 
     def add(self, to: Destination, records: Sequence[Sendable]) -> None:
         """Put records into the batches of the partitions that their keys belong to."""
-        name, partitions, max_bytes = to
-        most = min(OUTPUT_BATCH_BYTES, max_bytes - HEADERS_BYTES)
-        waiting = self._open
         for record in records:
-            key, value = record.key, record.value
-            place = name, partition_of(key, partitions)
-            size = 0 if value is None else len(value)
-            batch = waiting.get(place)
-            if batch is None:
-                batch = waiting[place] = self._create()
-            elif batch.size() + size > most:
-                self._full.append((*place, batch))
-                batch = waiting[place] = self._create()
-            batch.append(key=key, value=value, timestamp=record.timestamp, headers=record.headers)
-            self.bytes += size
+            self._put(to, record.key, record.value, record.headers, record.timestamp)
+
+    def carry(self, outputs: Sequence[Output], to: Mapping[Topic, Destination]) -> None:
+        """Put what was decided into the batches of its topics."""
+        for output in outputs:
+            self._put(to[output.topic], output.key, output.value, output.headers, output.timestamp)
+
+    def log(self, topic: str, partition: int, changes: Sequence[Change], *, most: int) -> None:
+        """Put records without headers into batches of at most so many bytes."""
+        place = topic, partition
+        for key, value in changes:
+            batch = self._batch(place, len(key) + (0 if value is None else len(value)), most)
+            batch.append(key, value, (), batch.now)
 
     @property
     def batches(self) -> list[Batch]:
         """All of them."""
         return [*self._full, *[(name, partition, batch) for (name, partition), batch in self._open.items()]]
+
+    def _put(
+        self, to: Destination, key: bytes | None, value: bytes | None, headers: Sequence[Header], timestamp: int | None
+    ) -> None:
+        name, partitions, max_bytes = to
+        size = 0 if value is None else len(value)
+        batch = self._batch(
+            (name, partition_of(key, partitions)), size, min(OUTPUT_BATCH_BYTES, max_bytes - HEADERS_BYTES)
+        )
+        batch.append(key, value, headers, batch.now if timestamp is None else timestamp)
+        self.bytes += size
+
+    def _batch(self, place: tuple[str, int], size: int, most: int) -> RecordBatch:
+        """The batch of a partition that has room for so many bytes more."""
+        batch = self._open.get(place)
+        if batch is not None:
+            if batch.size + size <= most:
+                return batch
+            self._full.append((*place, batch))
+        batch = self._open[place] = RecordBatch(transactional=self._transactional, now=int(time.time() * 1000))
+        return batch

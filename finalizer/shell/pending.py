@@ -51,8 +51,7 @@ class Group:
         """Take in what was decided next."""
         decision, watermark, acks, records = item
         outputs, decision.outputs = decision.outputs, []
-        for topic, destination in self._outputs.items() if outputs else ():
-            self.outbox.add(destination, [output for output in outputs if output.topic is topic])
+        self.outbox.carry(outputs, self._outputs)
         self.whole.absorb(decision)
         self.watermark = watermark
         self.acks += acks

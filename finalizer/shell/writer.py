@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from finalizer.changelog import Change, Changelog
 from finalizer.decision import Output, Topic
+from finalizer.shell.batches import send
 from finalizer.shell.outbox import Batch, Destination, Outbox
 from finalizer.shell.pending import Group
 from finalizer.shell.stop import Exit, Stop
@@ -56,7 +57,7 @@ class Writer:
 
     def group(self, *, of_timer: bool) -> Group:
         """A group to be committed here."""
-        return Group(Outbox(self._producer.create_batch), self._outputs, of_timer=of_timer)
+        return Group(Outbox(transactional=self.transactional), self._outputs, of_timer=of_timer)
 
     async def commit(self, group: Group) -> Stamp | None:
         """Make a group durable. Raises what the producer raises."""
@@ -69,9 +70,8 @@ class Writer:
 
     async def write(self, changes: list[Change], outputs: Sequence[Output] = ()) -> Stamp | None:
         """Make changes and outputs durable together. Raises what the producer raises."""
-        outbox = Outbox(self._producer.create_batch)
-        for topic, destination in self._outputs.items():
-            outbox.add(destination, [output for output in outputs if output.topic is topic])
+        outbox = Outbox(transactional=self.transactional)
+        outbox.carry(outputs, self._outputs)
         return await self._write(outbox.batches, changes)
 
     async def stop(self) -> None:
@@ -85,7 +85,9 @@ class Writer:
         if not self.transactional:
             await _all(sent)
             sent = []
-        logged = await self._send_changes(changes)
+        log = Outbox(transactional=self.transactional)
+        log.log(self._topic, self._partition, changes, most=BATCH_BYTES)
+        logged = await send(self._producer, log.batches)
         await _all(sent)  # before the commit: aiokafka commits a transaction of which a batch was refused
         metadata = await _all(logged)
         answered_at = time.monotonic()
@@ -108,27 +110,6 @@ class Writer:
                 )
             self._written = max(self._written, one.offset)
 
-    async def _send_changes(self, changes: list[Change]) -> list[asyncio.Future[Any]]:
-        if not changes:
-            return []
-        producer, name, partition = self._producer, self._topic, self._partition
-        batch = producer.create_batch()
-        futures: list[asyncio.Future[Any]] = []
-        append = batch.append
-        for key, value in changes:
-            if append(key=key, value=value, timestamp=None) is None:
-                futures.append(await producer.send_batch(batch, name, partition=partition))
-                batch = producer.create_batch()
-                append = batch.append
-                append(key=key, value=value, timestamp=None)
-        futures.append(await producer.send_batch(batch, name, partition=partition))
-        return futures
-
 
 async def _all(futures: list[asyncio.Future[Any]]) -> list[Any]:
     return [await future for future in futures]
-
-
-async def send(producer: AIOKafkaProducer, batches: Sequence[Batch]) -> list[asyncio.Future[Any]]:
-    """Send batches; their answers to come."""
-    return [await producer.send_batch(batch, topic, partition=partition) for topic, partition, batch in batches]

@@ -6,7 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
+from aiokafka.record.default_records import DefaultRecordBatch
+
 from finalizer.pipeline import Header
+from finalizer.shell.batches import Batch
 
 CHANGELOG = "changelog"
 PARTITION = 0
@@ -93,26 +96,12 @@ class _Done:
         return self
 
 
-class _Batch:
-    def __init__(self) -> None:
-        self.records: list[tuple[bytes, bytes | None, Sequence[Header]]] = []
-
-    def append(
-        self, *, key: bytes, value: bytes | None, timestamp: int | None, headers: Sequence[Header] = ()
-    ) -> object:
-        self.records.append((key, value, headers))
-        return self
-
-    def size(self) -> int:
-        return sum(len(value or b"") for _, value, _ in self.records)
-
-
 class Producer:
     """What the writer asks of `AIOKafkaProducer`. It may be told to die before the next write of a kind."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._open: list[tuple[str, _Batch]] | None = None
+        self._open: list[tuple[str, Batch]] | None = None
         self._wrote_outputs = False
         self.dies_before = ""
 
@@ -124,10 +113,7 @@ class Producer:
         for topic, batch in written:
             self._append(topic, batch)
 
-    def create_batch(self) -> _Batch:
-        return _Batch()
-
-    async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> _Done:
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> _Done:
         assert partition == PARTITION
         if topic != CHANGELOG and self.dies_before == "outputs":
             raise Crash
@@ -139,11 +125,12 @@ class Producer:
         else:
             self._open.append((topic, batch))
         offset = self._broker.appended[topic]
-        self._broker.appended[topic] += len(batch.records)
+        self._broker.appended[topic] += batch.record_count()
         return _Done(offset)
 
-    def _append(self, topic: str, batch: _Batch) -> None:
-        if topic == CHANGELOG:
-            self._broker.changelog += [(key, value) for key, value, _ in batch.records]
-        else:
-            self._broker.outputs[topic] += [Written(key, value, dict(headers)) for key, value, headers in batch.records]
+    def _append(self, topic: str, batch: Batch) -> None:
+        for record in DefaultRecordBatch(batch._build()):
+            if topic == CHANGELOG:
+                self._broker.changelog.append((record.key, record.value))
+            else:
+                self._broker.outputs[topic].append(Written(record.key, record.value, dict(record.headers)))

@@ -1,0 +1,46 @@
+"""Our record batches for aiokafka's producer, which asks a batch for its bytes, its count and little else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.util import calc_crc32c
+
+from finalizer.codecs.record_batch import RecordBatch
+from finalizer.shell import outbox
+
+
+class Batch(BatchBuilder):  # type: ignore[misc]
+    """What `AIOKafkaProducer.send_batch` takes: full, so nothing is appended to it."""
+
+    def __init__(self, records: RecordBatch) -> None:
+        self.records = records
+        self._known_by = (-1, -1, -1)
+        self._buffer: bytes | None = None
+        self._closed = True
+
+    def size(self) -> int:
+        return self.records.size
+
+    def record_count(self) -> int:
+        return self.records.count
+
+    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+        self._known_by = producer_id, producer_epoch, base_sequence
+
+    def _build(self) -> bytes:
+        if self._buffer is None:
+            producer_id, epoch, sequence = self._known_by
+            self._buffer = self.records.build(calc_crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence)
+        return self._buffer
+
+
+async def send(producer: AIOKafkaProducer, batches: Sequence[outbox.Batch]) -> list[asyncio.Future[Any]]:
+    """Send batches; their answers to come."""
+    return [
+        await producer.send_batch(Batch(records), topic, partition=partition) for topic, partition, records in batches
+    ]
