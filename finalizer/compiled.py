@@ -36,7 +36,6 @@ MODULES = (
     "codecs/otlp_json",
     "codecs/record_batch",
     "codecs/state",
-    "codecs/times",
     "changelog",
     "decision",
     "pipeline",

@@ -5,6 +5,7 @@ The moment of detection and the place of the last evidence depend on when and wh
 
 from __future__ import annotations
 
+from binascii import hexlify
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -23,7 +24,8 @@ def final_id(final: model.Final) -> str:
 
 def final_headers(final: model.Final, content_type: str) -> list[Header]:
     """The headers of a final."""
-    closed, key, ids = final.closed, final.key, final.key.hex()
+    closed, key = final.closed, final.key
+    ids = hexlify(key)
     last = closed.last
     content, cause, revision, topic, partition, kind = _constant(
         content_type, closed.cause, closed.revision, last.topic, last.partition
@@ -33,11 +35,11 @@ def final_headers(final: model.Final, content_type: str) -> list[Header]:
         ("span-finalizer-id", _id(key + kind)),
         cause,
         revision,
-        ("span-finalizer-detected-at", str(closed.detected_at).encode()),
+        _detected(closed.detected_at),
         topic,
         partition,
         ("span-finalizer-source-offset", str(last.offset).encode()),
-        ("traceparent", f"00-{ids[:32]}-{ids[32:]}-01".encode()),
+        ("traceparent", b"00-" + ids[:32] + b"-" + ids[32:] + b"-01"),
     ]
 
 
@@ -47,11 +49,20 @@ _blank: Final = blake2b(digest_size=16)
 def _id(named: bytes) -> bytes:
     hashing = _blank.copy()  # cheaper than a new one, which looks at a dozen settings
     hashing.update(named)
-    return hashing.hexdigest().encode()
+    return hexlify(hashing.digest())
 
 
 def _kind(cause: Cause | None, revision: int) -> bytes:
     return b"%b%d" % (b"reported" if facts_of(cause).reported else b"presumed", revision)
+
+
+@lru_cache(maxsize=64)
+def _detected_at(moment: int) -> Header:
+    """All finals that are decided together are detected together."""
+    return ("span-finalizer-detected-at", b"%d" % moment)
+
+
+_detected: Final = _detected_at
 
 
 @lru_cache(maxsize=4096)

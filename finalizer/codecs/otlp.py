@@ -5,6 +5,7 @@ The same final gives the same bytes, always: attributes are sorted, and nothing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -33,6 +34,15 @@ def encode_json(final: model.Final, *, max_bytes: int | None = None) -> bytes:
     if data is not None and (max_bytes is None or len(data) <= max_bytes):
         return data
     return fitted(describe(final.layers), lambda description: otlp_json.request(final, description), max_bytes)
+
+
+def json_within(max_bytes: int) -> Callable[[model.Final], bytes]:
+    """`encode_json` with this limit. (A `functools.partial` with a keyword costs a tenth of what it calls.)"""
+
+    def encode(final: model.Final) -> bytes:
+        return encode_json(final, max_bytes=max_bytes)
+
+    return encode
 
 
 def encode_proto(final: model.Final, *, max_bytes: int | None = None) -> bytes:

@@ -29,6 +29,8 @@ _MAX_KEPT: Final = 4096
 """Bytes of a resource that is kept rendered; larger ones are rare, and would make the memory it takes unbounded."""
 _MAX_KEPT_WORD: Final = 256
 """Characters of a span type that is kept rendered, for the same reason."""
+_KEPT_NAMES: Final = 4096
+_names: Final[dict[str, str]] = {}
 _STATUS: Final = ('"status":{}}', '"status":{"code":1}}', '"status":{"code":2}}')
 """The end of a span without a status message, by status code."""
 
@@ -227,8 +229,19 @@ def _rendered(attributes: Attributes) -> dict[str, str]:
 
 def _attribute(name: str, value: Value) -> str:
     if isinstance(value, str):  # nearly all are; the rest of this line is the whole budget of an attribute
-        return f'{{"key":{_quoted(name)},"value":{{"stringValue":{_quoted(value)}}}}}'
-    return f'{{"key":{_quoted(name)},"value":{_any_value(value)}}}'
+        return f'{_key_of(name)}{{"stringValue":{_quoted(value)}}}}}'
+    return f"{_key_of(name)}{_any_value(value)}}}"
+
+
+def _key_of(name: str) -> str:
+    """An attribute up to its value. Names are few, and are kept."""
+    known = _names.get(name)
+    if known is not None:
+        return known
+    rendered = f'{{"key":{_quoted(name)},"value":'
+    if len(_names) < _KEPT_NAMES and len(name) <= _MAX_KEPT_WORD:
+        _names[name] = rendered
+    return rendered
 
 
 def _any_value(value: Value) -> str:

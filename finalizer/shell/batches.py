@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.record.util import calc_crc32c
+from google_crc32c import value as crc32c
 
 from finalizer.codecs.record_batch import RecordBatch
 from finalizer.shell import outbox
@@ -35,7 +35,7 @@ class Batch(BatchBuilder):  # type: ignore[misc]
     def _build(self) -> bytes:
         if self._buffer is None:
             producer_id, epoch, sequence = self._known_by
-            self._buffer = self.records.build(calc_crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence)
+            self._buffer = self.records.build(crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence)
         return self._buffer
 
 

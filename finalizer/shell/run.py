@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from finalizer import RUNNING, __version__
-from finalizer.codecs.otlp import JSON, PROTO, encode_json, encode_proto
+from finalizer.codecs.otlp import JSON, PROTO, encode_proto, json_within
 from finalizer.compiled import Running
 from finalizer.pipeline import Encoding, Topic
 from finalizer.policy import schema
@@ -168,7 +168,7 @@ async def _unless_asked(facts: Coroutine[Any, Any, Facts], asked: asyncio.Event)
 def _encoding(settings: Settings, facts: Facts) -> Encoding:
     limit, letters, rejects = (facts.max_bytes[topic] - HEADERS_BYTES for topic in Topic)
     if settings.policy.outputs.finalized.encoding is not schema.Encoding.OTLP_PROTO:
-        return Encoding(partial(encode_json, max_bytes=limit), JSON, letters, rejects)
+        return Encoding(json_within(limit), JSON, letters, rejects)
     if find_spec("opentelemetry.proto") is None:
         raise Stop(Exit.CONFIGURATION, "otlp_proto needs opentelemetry-proto: pip install 'span-finalizer[otlp]'")
     return Encoding(partial(encode_proto, max_bytes=limit), PROTO, letters, rejects)
