@@ -40,7 +40,7 @@ test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars 
 test-otel: $(STAMP) ## the span processor on each release of OpenTelemetry's SDK that it supports
 	@$(PY) -m tests.client.sdk_releases $(ARGS)
 
-bench: install ## throughput and restore, measured as ratios in one run
+bench: install ## every load beside its peers in one run; `make bench ARGS="--loads mixed,worst --rounds 3 --scale 0.1"`
 	@$(PY) -m tests.bench $(ARGS)
 
 lint: $(STAMP) ## style, types and the walls between the rooms

@@ -1,6 +1,7 @@
 """The peer: the same job as Faust's documentation would have it written, an agent and a Table. Run as a process.
 
-It keeps the start of each open span in a Table and sends a final when the end comes. It closes nothing by itself.
+It keeps each open span in a Table, changes it with each heartbeat, and sends a final when the end comes. It closes
+nothing by itself.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ open_spans = app.Table("open_spans", default=dict, partitions=PARTITIONS)
 
 @app.agent(events)
 async def finalize(stream: Any) -> None:
-    """One event after the other: a start is stored, an end takes it out and is sent."""
+    """One event after the other: a start is stored, a heartbeat noted, an end takes it out and is sent."""
     async for key, event in stream.items():
         name = key.decode()
-        if event["type"] == "start":
-            open_spans[name] = event
-        else:
-            start = open_spans.pop(name)
-            await finals.send(key=key, value={**start, "end_unix_nano": event["time_unix_nano"]})
+        match event["type"]:
+            case "start":
+                open_spans[name] = event
+            case "heartbeat":
+                open_spans[name] = {**open_spans[name], "last": event}
+            case _:
+                start = open_spans.pop(name)
+                await finals.send(key=key, value={**start, "end_unix_nano": event["time_unix_nano"]})
 
 
 if __name__ == "__main__":

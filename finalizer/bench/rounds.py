@@ -1,0 +1,106 @@
+"""Rounds of one load on one broker: ours and the peers in turn, each on the same records."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from finalizer.bench.load import PARTITIONS, Load, Shape
+from finalizer.bench.process import Ended
+from finalizer.bench.run import Figures, measure, worker
+from finalizer.bench.topic import Filled, WrongOutput, fill
+
+STOCK_SHARE: Final = 25
+"""The stock agent gets one in so many of our spans: it is that much slower."""
+OURS: Final = "span-finalizer"
+FLOOR: Final = "floor: aiokafka getmany, counting"
+STOCK: Final = "stock Faust agent + Table"
+
+Say = Callable[[str], None]
+Side = Callable[[int], Awaitable[Figures]]
+
+
+class Measured(NamedTuple):
+    """A load, what it was told, and the figures of each round by who ran. A run with a wrong output has none."""
+
+    load: Load
+    stated: str
+    figures: dict[str, list[Figures]]
+
+
+async def measured(bootstrap: str, load: Load, rounds: int, *, folder: Path, say: Say) -> Measured:
+    """Fill a topic with a load, and work through it in rounds."""
+    name = f"bench-{load.name}-{uuid.uuid4().hex[:6]}"
+    filled = await fill(bootstrap, name, load)
+    done = Measured(load, stated(filled), {})
+    say(f"\n{load.name}: {load.meaning}\n  {done.stated}")
+    sides: dict[str, Side] = {OURS: lambda number: _ours(bootstrap, filled, number, folder)}
+    if load.workers == 1:
+        sides[FLOOR] = lambda _: _floor(bootstrap, filled)
+    if load.workers == 1 and load.shape is Shape.NATIVE:
+        # The stock agent closes nothing, so nothing dies in what it is given.
+        less = replace(load.scaled(1 / STOCK_SHARE), dying=False, tail=True, quiet_seconds=3.0)
+        sides[STOCK] = lambda number: _stock(bootstrap, less, f"{name}-{number}", folder)
+    for number in range(rounds):
+        for who, run in sides.items():
+            try:
+                figures = await run(number)
+            except (WrongOutput, Ended) as problem:
+                say(f"  round {number + 1}, {who}: NO FIGURE: {problem}")
+                continue
+            done.figures.setdefault(who, []).append(figures)
+            say(f"  round {number + 1}, {who}: {told(figures)}")
+    return done
+
+
+def stated(filled: Filled) -> str:
+    """What a load is, so that somebody else can compare."""
+    load = filled.load
+    return (
+        f"{load.spans + load.standing:,} spans, {load.open_spans + load.standing:,} open, {filled.records:,} records "
+        f"of {filled.mean_bytes:.0f} bytes (start {filled.start_bytes}), {PARTITIONS} partitions; "
+        f"remember: {load.remember}; include: all; safety: {load.safety}"
+    )
+
+
+def told(figures: Figures) -> str:
+    """One run in a line."""
+    return (
+        f"{figures.events_a_second:,.0f}/s, {figures.cpu_seconds_a_million:.2f} CPU s/M, "
+        f"peak {figures.peak_mib:,.0f} MiB{'; ' * bool(figures.note)}{figures.note}"
+    )
+
+
+async def _ours(bootstrap: str, filled: Filled, number: int, folder: Path) -> Figures:
+    app_id = f"{filled.topic}-{number}"
+    command = worker(bootstrap, filled, folder, app_id=app_id)
+    return await measure(bootstrap, filled, f"{app_id}.finalized", commands=[command] * filled.load.workers)
+
+
+async def _floor(bootstrap: str, filled: Filled) -> Figures:
+    command = [sys.executable, "-m", "finalizer.bench.floor", bootstrap, filled.topic]
+    running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await running.communicate()
+    counted = json.loads(said)
+    if counted["records"] != filled.records:
+        raise WrongOutput(f"{counted['records']:,} of {filled.records:,} records were read")
+    each = filled.events / counted["seconds"]
+    return Figures(each, counted["cpu"] / filled.events * 1e6, counted["peak"])
+
+
+async def _stock(bootstrap: str, load: Load, topic: str, folder: Path) -> Figures:
+    filled = await fill(bootstrap, topic, load)
+    environment = {
+        "BENCH_BROKER": bootstrap,
+        "BENCH_TOPIC": topic,
+        "BENCH_PARTITIONS": str(PARTITIONS),
+        "F_DATADIR": str(folder / topic),
+    }
+    command = [sys.executable, "-m", "finalizer.bench.stock", "worker", "-l", "warn", "--without-web"]
+    return await measure(bootstrap, filled, f"{topic}.stock", commands=[command], environment=environment)
