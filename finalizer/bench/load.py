@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import ceil
 from typing import Final
 
 PARTITIONS: Final = 4
 HALF_AN_HOUR: Final = 1800.0
-DEAD_EVERY: Final = 50
-"""One span in so many never ends, where any does."""
-DEAD_AFTER: Final = 2
-"""Heartbeats that such a span sends before it falls silent."""
-MARGIN_SECONDS: Final = 60.0
-"""A span that dies is due so long before its log ends: its topic's clock goes by medians, and lags by half a frame."""
-MISSES: Final = 3
-ALLOWANCE_SECONDS: Final = 2.0
 SPANS_A_BATCH: Final = 20
+TAKES_ALL_AT_ONCE: Final = "safety: {breaker: {max_share: 1.0}}\n"
+"""Half of what is open may not be dead at once, says the breaker; here it is."""
 
 
 class Shape(Enum):
@@ -27,13 +22,13 @@ class Shape(Enum):
     OTLP_SPANS = "otlp_spans"
 
 
-class Want(Enum):
-    """What must have been said of a span once everything is read."""
+class Scene(Enum):
+    """How a load is measured."""
 
-    NOTHING = ""
-    COMPLETED = "completed"
-    LOST = "heartbeat_lost"
-    TIMEOUT = "timeout"
+    READ = "everything is on the topic before the worker starts: from the first final to the last reported one"
+    LIVE = "the worker runs, and records come at their times: from a deadline to the topic"
+    DUE = "the worker has read all when all is due: from the deadline to the topic"
+    RESTORE = "the worker is killed and started again: from its start to its first new final"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +47,13 @@ class Load:
     open_spans: int
     beats: int = 0
     dying: bool = False
+    """One span in fifty never ends."""
     log_seconds: float = 0.0
     standing: int = 0
     tail: bool = True
     due_in: float = 0.0
     shape: Shape = Shape.NATIVE
+    scene: Scene = Scene.READ
     workers: int = 1
     policy: str = ""
     """Settings beside inputs and outputs, as lines of finalizer.yaml; none: the defaults."""
@@ -70,6 +67,10 @@ class Load:
         def sized(count: int, least: int) -> int:
             return max(least, round(count * factor)) if count else 0
 
+        if self.scene is Scene.LIVE:  # as dense, and so as many open, but shorter
+            seconds = max(self.log_seconds * factor, 45.0)
+            places = (self.spans + self.open_spans) * seconds / self.log_seconds
+            return replace(self, spans=round(places) - self.open_spans, log_seconds=seconds)
         kept = self.open_spans if self.open_spans < 1000 else sized(self.open_spans, 4 * PARTITIONS)
         return replace(
             self,
@@ -84,26 +85,17 @@ class Load:
         return max(1, self.open_spans // PARTITIONS)
 
     @property
-    def beat_seconds(self) -> float:
-        """Log time between two heartbeats of a span."""
-        if not self.log_seconds:
-            return 30.0
-        return self.log_seconds * self.lag / (self.spans / PARTITIONS) / (self.beats + 1)
-
-    @property
     def interval_ms(self) -> int:
-        """What a span says that it is."""
-        return max(1000, 1000 * -int(-self.beat_seconds))
-
-    @property
-    def remember(self) -> str:
-        """What the settings say of remembering."""
-        return "presumed 24h, finished 15m, 512MiB (default)"
+        """The time between two heartbeats, as a span tells it: whole seconds of the log, no less than they take."""
+        if not self.log_seconds:
+            return 30_000
+        places = self.spans / PARTITIONS + (self.lag if self.tail else 0)
+        return 1000 * ceil(self.log_seconds * self.lag / places / (self.beats + 1))
 
     @property
     def safety(self) -> str:
         """What the settings say of safety."""
-        return "default" if "safety:" not in self.policy else self.policy.partition("safety: ")[2].partition("\n")[0]
+        return self.policy.partition("safety: ")[2].partition("\n")[0] or "the defaults"
 
 
 MIXED: Final = Load(
@@ -123,9 +115,10 @@ LOADS: Final = {
         MIXED,
         Load("worst", "start and end, every span reaches the changelog", spans=500_000, open_spans=20_000),
         Load("short", "start and end, most spans end within a group", spans=600_000, open_spans=160),
+        replace(MIXED, name="two-workers", meaning="mixed, by two workers of one group", workers=2),
         Load(
             "partial",
-            "partial-span logs: the whole span in each heartbeat, 3 of them, and a stop; re-keyed",
+            "partial-span logs: the whole span in each of 4 heartbeats and a stop; re-keyed",
             spans=60_000,
             open_spans=10_000,
             beats=3,
@@ -134,12 +127,48 @@ LOADS: Final = {
         ),
         Load(
             "otlp",
-            f"finished OTLP spans, {SPANS_A_BATCH} of different traces a record, JSON; re-keyed; figures per span",
+            f"finished OTLP spans in protobuf, {SPANS_A_BATCH} of as many traces a record; re-keyed; figures are spans",
             spans=400_000,
             open_spans=0,
             shape=Shape.OTLP_SPANS,
             quiet_seconds=5.0,
         ),
-        replace(MIXED, name="two-workers", meaning="mixed, by two workers of one group", workers=2),
+        Load(
+            "expiry",
+            "spans that only begin, through half an hour (CreateTime), and are due at one moment; figures are spans",
+            spans=500_000,
+            open_spans=500_000,
+            log_seconds=HALF_AN_HOUR,
+            due_in=45.0,
+            scene=Scene.DUE,
+            policy=TAKES_ALL_AT_ONCE,
+            quiet_seconds=8.0,
+        ),
+        Load(
+            "restore",
+            "half an hour of mixed passes through the changelog above spans that stay open; kill -9, start again with "
+            "the same --instance-id; figures are open spans",
+            spans=MIXED.spans,
+            open_spans=MIXED.open_spans,
+            beats=3,
+            dying=True,
+            log_seconds=HALF_AN_HOUR,
+            standing=900_000,
+            tail=False,
+            scene=Scene.RESTORE,
+            policy="terms: {silence: 12h}\n",
+            quiet_seconds=14.0,
+        ),
+        Load(
+            "steady",
+            "20,000 records a second for two minutes as they come: start, 3 heartbeats, end after 15 s; 2 % never end",
+            spans=450_000,
+            open_spans=60_000,
+            beats=3,
+            dying=True,
+            log_seconds=120.0,
+            scene=Scene.LIVE,
+            quiet_seconds=20.0,
+        ),
     )
 }

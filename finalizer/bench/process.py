@@ -86,9 +86,10 @@ class Processes:
 
     def cpu(self, since: float, until: float) -> float:
         """Processor seconds between two moments (ms)."""
-        return self._used(until) - self._used(since)
+        return self.used(until) - self.used(since)
 
-    def _used(self, at: float) -> float:
+    def used(self, at: float) -> float:
+        """Processor seconds from their start to a moment (ms)."""
         place = bisect_right(self.samples, at, key=lambda sample: sample.at)
         if not 0 < place < len(self.samples):
             return self.samples[min(place, len(self.samples) - 1)].cpu

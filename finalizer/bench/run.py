@@ -44,22 +44,24 @@ async def measure(
     """Run the commands until their output topic is quiet. Raises `WrongOutput` or `Ended`."""
     with Processes(commands, environment) as processes:
         await until_quiet(bootstrap, output, processes, quiet_seconds=filled.load.quiet_seconds)
-    told = await judge(bootstrap, output, filled.wanted)
+    told = await judge(bootstrap, output, filled.traffic.wanted())
     return _figures(filled, told, processes)
 
 
 def _figures(filled: Filled, told: Output, processes: Processes) -> Figures:
     cpu, note = processes.cpu(told.first, told.reported), ""
-    if told.inferred is not None:
-        since, until = max(told.inferred[0], told.reported), max(told.inferred[1], told.reported)
-        cpu += processes.cpu(since, until)
-        note = f"due ones closed {max(0.0, told.inferred[1] - told.reported) / 1000:.1f} s after the log was read"
+    if told.inferred:
+        stamps = [max(stamp, told.reported) for stamp, _ in told.inferred]
+        cpu += processes.cpu(min(stamps), max(stamps))
+        note = f"due ones closed {(max(stamps) - told.reported) / 1000:.1f} s after the log was read"
     seconds = max(told.reported - told.first, 1) / 1000
     return Figures(filled.events / seconds, cpu / filled.events * 1e6, processes.peak_mib, note)
 
 
-async def until_quiet(bootstrap: str, topic: str, processes: Processes, *, quiet_seconds: float) -> None:
-    """Take samples until nothing has come to a topic for so long, after something has."""
+async def until_quiet(
+    bootstrap: str, topic: str, processes: Processes, *, quiet_seconds: float, past: float = 0
+) -> None:
+    """Take samples until nothing has come to a topic for so long, after something has, and after `past` (ms)."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
@@ -72,7 +74,7 @@ async def until_quiet(bootstrap: str, topic: str, processes: Processes, *, quiet
             if now - asked > ASK_SECONDS:
                 asked, before = now, ends
                 ends = await end_of(consumer, topic)
-                if ends != before:
+                if ends != before or time.time() * 1000 < past:
                     changed = now
     finally:
         await consumer.stop()
@@ -94,10 +96,20 @@ def config(load: Load, topic: str, app_id: str) -> str:
     return f"inputs: {json.dumps(inputs)}\noutputs: {json.dumps(outputs)}\n{load.policy}"
 
 
-def worker(bootstrap: str, filled: Filled, folder: Path, *, app_id: str) -> list[str]:
-    """The command of our worker."""
+def worker(
+    bootstrap: str,
+    load: Load,
+    topic: str,
+    *,
+    folder: Path,
+    app_id: str,
+    watched: Path | None = None,
+    more: Sequence[str] = (),
+) -> list[str]:
+    """The command of our worker; `watched`: the file for the stops of its event loop."""
     path = folder / f"{app_id}.yaml"
-    path.write_text(config(filled.load, filled.topic, app_id))
+    path.write_text(config(load, topic, app_id))
     flags = ["--broker", bootstrap, "--app-id", app_id, "--config", str(path), "--web-port", "0"]
-    flags += ["--session-timeout", str(SESSION_SECONDS), "--log-level", "warning"]
-    return [sys.executable, "-m", "finalizer", "worker", *flags]
+    flags += ["--session-timeout", str(SESSION_SECONDS), "--log-level", "warning", *more]
+    program = ["finalizer"] if watched is None else ["finalizer.bench.watched", str(watched)]
+    return [sys.executable, "-m", *program, "worker", *flags]

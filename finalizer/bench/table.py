@@ -57,7 +57,7 @@ def kept(done: Iterable[Measured]) -> dict[str, Any]:
     return {
         load.name: {
             "meaning": load.meaning,
-            "stated": stated,
+            "stated": "; ".join(stated),
             "figures": {who: [one._asdict() for one in runs] for who, runs in figures.items()},
         }
         for load, stated, figures in done

@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from finalizer.bench.events import Row, Traffic
-from finalizer.bench.load import PARTITIONS, Load, Want
+from finalizer.bench.events import Row, Traffic, Want
+from finalizer.bench.load import PARTITIONS, Load, Shape
 
 BATCH_BYTES: Final = 500_000
 FETCH_BYTES: Final = 4 << 20
 CAUSE: Final = "span-finalizer-cause"
+DEADLINE: Final = re.compile(rb'"span_finalizer.deadline_unix_nano","value":\{"intValue":"(\d+)"')
 
 
 class Filled(NamedTuple):
     """A topic with a load in it."""
 
     topic: str
-    load: Load
+    traffic: Traffic
     records: int
-    start_bytes: int
-    """Size of a start."""
     mean_bytes: float
-    wanted: dict[bytes, Want]
+
+    @property
+    def load(self) -> Load:
+        """The load that is in it."""
+        return self.traffic.load
+
+    @property
+    def start_bytes(self) -> int:
+        """Size of a start."""
+        return len(next(self.traffic.rows(0)).value)
 
     @property
     def events(self) -> int:
         """What the figures count: records, or spans where a record is a batch of them."""
-        return len(self.wanted) if self.records < len(self.wanted) else self.records
+        return self.load.spans if self.load.shape is Shape.OTLP_SPANS else self.records
 
 
 class WrongOutput(Exception):
     """A run that lost or doubled a span has no figure."""
 
 
-async def fill(bootstrap: str, topic: str, load: Load) -> Filled:
-    """Create the topic and write the load to it, partition by partition."""
+async def create(bootstrap: str, topic: str, load: Load) -> None:
+    """Create the topic of a load."""
     kind = "CreateTime" if load.log_seconds else "LogAppendTime"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -48,6 +57,11 @@ async def fill(bootstrap: str, topic: str, load: Load) -> Filled:
         await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs={"message.timestamp.type": kind})])
     finally:
         await admin.close()
+
+
+async def fill(bootstrap: str, topic: str, load: Load) -> Filled:
+    """Create the topic and write the load to it, partition by partition."""
+    await create(bootstrap, topic, load)
     traffic = Traffic(load, time.time_ns() // 1_000_000)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=BATCH_BYTES * 2)
     await producer.start()
@@ -59,8 +73,7 @@ async def fill(bootstrap: str, topic: str, load: Load) -> Filled:
     finally:
         await producer.stop()
     records, total = sum(count for count, _ in sizes), sum(size for _, size in sizes)
-    start = len(next(traffic.rows(0)).value)
-    return Filled(topic, load, records, start, total / records, traffic.wanted())
+    return Filled(topic, traffic, records, total / records)
 
 
 async def _write(producer: AIOKafkaProducer, topic: str, partition: int, rows: Iterator[Row]) -> tuple[int, int]:
@@ -83,18 +96,19 @@ class Output(NamedTuple):
     first: int
     reported: int
     """The last that a client reported; the first where there is none."""
-    inferred: tuple[int, int] | None
-    """The first and the last that were closed by inference."""
+    inferred: list[tuple[int, int]]
+    """Those that were closed by inference, each with its deadline."""
 
 
-async def judge(bootstrap: str, topic: str, wanted: dict[bytes, Want]) -> Output:
+async def judge(bootstrap: str, topic: str, wanted: Mapping[bytes, Want]) -> Output:
     """Read all committed finals and compare them with what must be there. Raises `WrongOutput`.
 
     A final without a cause in its header is the peer's, which closes nothing: it is one that was reported.
     """
     missing = dict(wanted)
-    strange = twice = 0
-    first, reported, inferred = 2**63, 0, (2**63, 0)
+    strange = twice = reported = 0
+    first = 2**63
+    inferred: list[tuple[int, int]] = []
     async for records in _read(bootstrap, topic):
         for record in records:
             want = missing.pop(record.key, None)
@@ -103,17 +117,17 @@ async def judge(bootstrap: str, topic: str, wanted: dict[bytes, Want]) -> Output
                 twice += 1
             elif cause != want.value:
                 strange += 1
-            stamp = record.timestamp
-            first = min(first, stamp)
+            first = min(first, record.timestamp)
             if cause == Want.COMPLETED.value:
-                reported = max(reported, stamp)
+                reported = max(reported, record.timestamp)
             else:
-                inferred = (min(inferred[0], stamp), max(inferred[1], stamp))
+                due = DEADLINE.search(record.value)
+                inferred.append((record.timestamp, int(due[1]) // 1_000_000 if due else record.timestamp))
     if missing or twice or strange:
         raise WrongOutput(
             f"{len(missing):,} spans missing, {twice:,} finals too many, {strange:,} with another cause than is right"
         )
-    return Output(first, max(reported, first), inferred if inferred[1] else None)
+    return Output(first, max(reported, first), inferred)
 
 
 async def _read(bootstrap: str, topic: str) -> AsyncIterator[Sequence[Any]]:
