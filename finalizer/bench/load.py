@@ -35,8 +35,8 @@ class Scene(Enum):
 class Load:
     """So many spans; each ends when `open_spans` others have begun after it.
 
-    `log_seconds`: producers' timestamps run through so long and end now (`CreateTime`); 0: the broker's
-    (`LogAppendTime`). `standing` spans begin first and never say anything again. `tail`: the log goes on until the last
+    `log_seconds`: producers' timestamps run through so long and end now (`CreateTime`), or the records take so long to
+    come; 0: it does not matter. Timestamps are else the broker's (`LogAppendTime`). `standing` spans begin first and never say anything again. `tail`: the log goes on until the last
     span has ended; otherwise `open_spans` are open at its end. `due_in`: spans only begin, and are all due so many
     seconds after the log was written.
     """
@@ -161,7 +161,7 @@ LOADS: Final = {
         ),
         Load(
             "steady",
-            "20,000 records a second for two minutes as they come: start, 3 heartbeats, end after 15 s; 2 % never end",
+            "20,000 records a second for two minutes, as they come: start, 3 heartbeats, end after 15 s; 2 % never end",
             spans=450_000,
             open_spans=60_000,
             beats=3,

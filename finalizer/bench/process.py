@@ -43,6 +43,7 @@ class Processes:
         self.began = time.time() * 1000
         self.samples: list[Sample] = []
         self.peak_mib = 0.0
+        self.last_words = ""
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +60,7 @@ class Processes:
             except subprocess.TimeoutExpired:
                 one.kill()
                 one.wait()
+        self.last_words = self.said()
         self._log.close()
 
     @property

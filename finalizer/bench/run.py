@@ -44,7 +44,7 @@ async def measure(
     """Run the commands until their output topic is quiet. Raises `WrongOutput` or `Ended`."""
     with Processes(commands, environment) as processes:
         await until_quiet(bootstrap, output, processes, quiet_seconds=filled.load.quiet_seconds)
-    told = await judge(bootstrap, output, filled.traffic.wanted())
+    told = await judge(bootstrap, output, filled.traffic.wanted(), said=processes.last_words)
     return _figures(filled, told, processes)
 
 

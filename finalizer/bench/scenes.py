@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from finalizer.bench.events import Row, Traffic, Want, pilot_rows
+from finalizer.bench.events import Row, Traffic, Want, pilot_rows, trace_id
 from finalizer.bench.load import PARTITIONS, Load
 from finalizer.bench.process import Processes
 from finalizer.bench.run import LIMIT_SECONDS, LOOK_SECONDS, Figures, until_quiet, worker
@@ -28,7 +28,7 @@ async def expiry(bootstrap: str, load: Load, topic: str, folder: Path) -> tuple[
     command = worker(bootstrap, load, topic, folder=folder, app_id=topic, watched=path)
     with Processes([command]) as processes:
         await until_quiet(bootstrap, output, processes, quiet_seconds=load.quiet_seconds, past=due)
-    told = await judge(bootstrap, output, filled.traffic.wanted())
+    told = await judge(bootstrap, output, filled.traffic.wanted(), said=processes.last_words)
     last = max(stamp for stamp, _ in told.inferred)
     closed, seconds = len(told.inferred), (last - due) / 1000
     note = f"{closed:,} closed, the last on the topic {seconds:.1f} s after all were due; {_stood_still(path, due)}"
@@ -50,7 +50,7 @@ async def steady(bootstrap: str, load: Load, topic: str, folder: Path) -> tuple[
             records, size = await _replay(producer, topic, traffic, processes)
             ended = time.time() * 1000
         await until_quiet(bootstrap, output, processes, quiet_seconds=load.quiet_seconds)
-    told = await judge(bootstrap, output, {pilot: Want.COMPLETED, **traffic.wanted()})
+    told = await judge(bootstrap, output, {pilot: Want.COMPLETED, **traffic.wanted()}, said=processes.last_words)
     delays = sorted((stamp - due) / 1000 for stamp, due in told.inferred)
     parts = quantiles(delays, n=100)
     note = (
@@ -89,7 +89,7 @@ class Restores:
             quiet = self._filled.load.quiet_seconds
             await until_quiet(self._bootstrap, self._output, processes, quiet_seconds=quiet)
             processes.kill()
-        await judge(self._bootstrap, self._output, self._filled.traffic.wanted())
+        await judge(self._bootstrap, self._output, self._filled.traffic.wanted(), said=processes.last_words)
 
     async def again(self) -> Figures:
         """Start it, see its first new final, kill it."""
@@ -109,11 +109,10 @@ class Restores:
 
 async def _send_pilot(producer: AIOKafkaProducer, topic: str, number: int) -> bytes:
     """Send a span that begins and ends at once; returns its key."""
-    key = b""
-    for stamp, key, value in pilot_rows(number, time.time_ns() // 1_000_000):
-        await producer.send_and_wait(
-            topic, key=key, value=value, timestamp_ms=stamp, partition=partition_of(key, PARTITIONS)
-        )
+    key = trace_id(number)
+    for stamp, _, value in pilot_rows(number, time.time_ns() // 1_000_000):
+        partition = partition_of(key, PARTITIONS)
+        await producer.send_and_wait(topic, key=key, value=value, timestamp_ms=stamp, partition=partition)
     return key
 
 

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from finalizer.bench.events import Row, Traffic, Want
-from finalizer.bench.load import PARTITIONS, Load, Shape
+from finalizer.bench.load import PARTITIONS, Load, Scene, Shape
 
 BATCH_BYTES: Final = 500_000
 FETCH_BYTES: Final = 4 << 20
@@ -50,7 +50,7 @@ class WrongOutput(Exception):
 
 async def create(bootstrap: str, topic: str, load: Load) -> None:
     """Create the topic of a load."""
-    kind = "CreateTime" if load.log_seconds else "LogAppendTime"
+    kind = "CreateTime" if load.log_seconds and load.scene is not Scene.LIVE else "LogAppendTime"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -100,8 +100,8 @@ class Output(NamedTuple):
     """Those that were closed by inference, each with its deadline."""
 
 
-async def judge(bootstrap: str, topic: str, wanted: Mapping[bytes, Want]) -> Output:
-    """Read all committed finals and compare them with what must be there. Raises `WrongOutput`.
+async def judge(bootstrap: str, topic: str, wanted: Mapping[bytes, Want], *, said: str) -> Output:
+    """Read all committed finals and compare them with what must be there. Raises `WrongOutput` with what who wrote `said`.
 
     A final without a cause in its header is the peer's, which closes nothing: it is one that was reported.
     """
@@ -125,7 +125,7 @@ async def judge(bootstrap: str, topic: str, wanted: Mapping[bytes, Want]) -> Out
                 inferred.append((record.timestamp, int(due[1]) // 1_000_000 if due else record.timestamp))
     if missing or twice or strange:
         raise WrongOutput(
-            f"{len(missing):,} spans missing, {twice:,} finals too many, {strange:,} with another cause than is right"
+            f"{len(missing):,} spans missing, {twice:,} finals too many, {strange:,} with another cause than is right. {said}"
         )
     return Output(first, max(reported, first), inferred)
 
