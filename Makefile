@@ -12,7 +12,7 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3;
              command -v $$p >/dev/null 2>&1 && $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pure sim test-kafka test-otel bench lint types kafka collector clean
+.PHONY: help install demo test test-pure sim test-kafka test-otel bench profile bench-check lint types kafka collector clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ test-otel: $(STAMP) ## the span processor on each release of OpenTelemetry's SDK
 
 bench: install ## every load beside its peers in one run; `make bench ARGS="--loads mixed,worst --rounds 3 --scale 0.1"`
 	@$(PY) -m tests.bench $(ARGS)
+
+profile: install ## where a worker's time goes, in microseconds an event, of a real run
+	@$(PY) -m tests.bench.profile $(ARGS)
+
+bench-check: install ## does the road cost more than it did? Ratios in one process; `ARGS=--set` after a change that is meant
+	@$(PY) -m tests.bench.check $(ARGS)
 
 lint: $(STAMP) ## style, types and the walls between the rooms
 	$(PY) -m ruff check .

@@ -54,7 +54,7 @@ class Traffic:
 
     def __init__(self, load: Load, now_ms: int) -> None:
         self.load = load
-        self._write: _Writes = _PartialLogs(load) if load.shape is Shape.PARTIAL_LOG else _Native(load)
+        self.writes: _Writes = _PartialLogs(load) if load.shape is Shape.PARTIAL_LOG else _Native(load)
         self._began = now_ms - round(load.log_seconds * 1000)
         self.due_ms = now_ms + round(load.due_in * 1000)
         numbers: list[list[int]] = [[] for _ in range(PARTITIONS)]
@@ -106,7 +106,7 @@ class Traffic:
 
     def _told(self, partition: int) -> Iterator[Row]:
         """Starts, heartbeats and ends. The first span ends at once, so that its final says when reading began."""
-        load, numbers, write = self.load, self._moving[partition], self._write
+        load, numbers, write = self.load, self._moving[partition], self.writes
         lag, count = load.lag, len(numbers)
         places = self._places(count)
         beats = [] if load.due_in else [(beat, lag * beat // (load.beats + 1)) for beat in range(1, load.beats + 1)]

@@ -36,9 +36,9 @@ class Load:
     """So many spans; each ends when `open_spans` others have begun after it.
 
     `log_seconds`: producers' timestamps run through so long and end now (`CreateTime`), or the records take so long to
-    come; 0: it does not matter. Timestamps are else the broker's (`LogAppendTime`). `standing` spans begin first and never say anything again. `tail`: the log goes on until the last
-    span has ended; otherwise `open_spans` are open at its end. `due_in`: spans only begin, and are all due so many
-    seconds after the log was written.
+    come; 0: it does not matter. Timestamps are else the broker's (`LogAppendTime`). `standing` spans begin first and
+    never say anything again. `tail`: the log goes on until the last span has ended; otherwise `open_spans` are open at
+    its end. `due_in`: spans only begin, and are all due so many seconds after the log was written.
     """
 
     name: str

@@ -6,7 +6,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,9 +41,16 @@ async def measure(
     *,
     commands: Sequence[Sequence[str]],
     environment: Mapping[str, str] | None = None,
+    beside: Callable[[int], AbstractContextManager[object]] | None = None,
 ) -> Figures:
-    """Run the commands until their output topic is quiet. Raises `WrongOutput` or `Ended`."""
-    with Processes(commands, environment) as processes:
+    """Run the commands until their output topic is quiet. Raises `WrongOutput` or `Ended`.
+
+    `beside`: what is to run with them, given the first one's process id, from the first final on.
+    """
+    with Processes(commands, environment) as processes, ExitStack() as stack:
+        if beside is not None:
+            await until_quiet(bootstrap, output, processes, quiet_seconds=0)
+            stack.enter_context(beside(processes.pids[0]))
         await until_quiet(bootstrap, output, processes, quiet_seconds=filled.load.quiet_seconds)
     told = await judge(bootstrap, output, filled.traffic.wanted(), said=processes.last_words)
     return _figures(filled, told, processes)

@@ -52,7 +52,7 @@ def text(done: Sequence[Measured]) -> str:
     )
 
 
-def kept(done: Iterable[Measured]) -> dict[str, Any]:
+def of_rounds(done: Iterable[Measured]) -> dict[str, Any]:
     """The figures of all rounds, for JSON."""
     return {
         load.name: {

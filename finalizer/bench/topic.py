@@ -101,7 +101,9 @@ class Output(NamedTuple):
 
 
 async def judge(bootstrap: str, topic: str, wanted: Mapping[bytes, Want], *, said: str) -> Output:
-    """Read all committed finals and compare them with what must be there. Raises `WrongOutput` with what who wrote `said`.
+    """Read all committed finals and compare them with what must be there. Raises `WrongOutput`.
+
+    `said`: the last words of who wrote them, to be told with it.
 
     A final without a cause in its header is the peer's, which closes nothing: it is one that was reported.
     """
@@ -124,9 +126,8 @@ async def judge(bootstrap: str, topic: str, wanted: Mapping[bytes, Want], *, sai
                 due = DEADLINE.search(record.value)
                 inferred.append((record.timestamp, int(due[1]) // 1_000_000 if due else record.timestamp))
     if missing or twice or strange:
-        raise WrongOutput(
-            f"{len(missing):,} spans missing, {twice:,} finals too many, {strange:,} with another cause than is right. {said}"
-        )
+        wrong = f"{len(missing):,} spans missing, {twice:,} finals too many, {strange:,} with a wrong cause"
+        raise WrongOutput(f"{wrong}\n{said}".rstrip())
     return Output(first, max(reported, first), inferred)
 
 

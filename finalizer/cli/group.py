@@ -28,6 +28,9 @@ COMMANDS = {
     "check": Place("finalizer.cli.check", "Check configuration, policy, topics and broker; tell all problems at once."),
     "send": Place("finalizer.cli.send", "Send native events, one JSON object a line, to the input topic."),
     "sim": Place("finalizer.cli.sim", "Simulate worlds with every fault, and compare what was written with the truth."),
+    "bench": Place(
+        "finalizer.cli.bench", "Measure a worker on this machine, load by load, beside stock Faust and bare reading."
+    ),
     "tail": Place("finalizer.cli.tail", "Follow finals, dead letters or rejected records as they are written."),
     "release": Place("finalizer.cli.release", "Let spans be closed that an outage or the breaker holds back."),
 }

@@ -11,31 +11,19 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from finalizer.bench.load import LOADS
-from finalizer.bench.rounds import measured
-from finalizer.bench.table import text
-from finalizer.embedded import EmbeddedBroker
-from tests.brokers.jars import KafkaUnavailable
-from tests.brokers.kafka import ApacheKafka
-
-TOGETHER = {"group.initial.rebalance.delay.ms": "1000"}
-"""Two workers that start together share from the beginning."""
+from finalizer.bench.load import LOADS, Load
+from finalizer.bench.rounds import Measured, measured
+from finalizer.bench.table import of_rounds, text
+from tests.bench import kept
+from tests.bench.broker import broker, say
 
 
-async def _all(bootstrap: str, given: argparse.Namespace, folder: Path) -> None:
-    done = []
-    for name in given.loads.split(","):
-        load = LOADS[name].scaled(given.scale, given.spans)
-        done.append(await measured(bootstrap, load, given.rounds, folder=folder, say=say))
-    say(f"\n{text(done)}")
-
-
-def say(line: str) -> None:
-    """Print at once."""
-    print(line, flush=True)
+async def _all(bootstrap: str, loads: Sequence[Load], rounds: int, folder: Path) -> list[Measured]:
+    return [await measured(bootstrap, load, rounds, folder=folder, say=say) for load in loads]
 
 
 def main() -> int:
@@ -45,19 +33,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--spans", type=int, help="spans of each load, instead of its own number")
     parser.add_argument("--scale", type=float, default=1.0, help="everything so many times as large")
+    parser.add_argument("--keep", action="store_true", help="for the README")
     given = parser.parse_args()
     unknown = set(given.loads.split(",")) - set(LOADS)
     if unknown:
         parser.error(f"no such load: {', '.join(sorted(unknown))}; there are {', '.join(LOADS)}")
+    loads = [LOADS[name].scaled(given.scale, given.spans) for name in given.loads.split(",")]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="span-finalizer-bench-")))
-        try:
-            bootstrap = stack.enter_context(ApacheKafka(settings=TOGETHER)).bootstrap
-            say("on Apache Kafka, exactly once; broker and worker on this machine")
-        except KafkaUnavailable as problem:
-            say(f"NOT on Apache Kafka, on the embedded broker, effectively once: {problem}")
-            bootstrap = stack.enter_context(EmbeddedBroker()).bootstrap
-        asyncio.run(_all(bootstrap, given, folder))
+        bootstrap, what = stack.enter_context(broker())
+        done = asyncio.run(_all(bootstrap, loads, given.rounds, folder))
+    say(f"\n{text(done)}")
+    if given.keep:
+        kept.keep("bench", broker=what, rounds=given.rounds, loads=of_rounds(done))
     return 0
 
 

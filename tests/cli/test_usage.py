@@ -39,6 +39,7 @@ NOBODY = "127.0.0.1:1"
         (["send", "nowhere.jsonl"], 2, "File 'nowhere.jsonl' does not exist."),
         (["tail", "--broker", NOBODY], 3, f"No Kafka broker answers at {NOBODY}"),
         (["tail", "everything"], 2, "'everything' is not one of 'finalized', 'dlq', 'rejected'."),
+        (["bench", "--loads", "mixed,slow"], 2, "There is no load 'slow'; there are mixed, worst"),
         (["demo", "--spans", "1"], 2, "1 is not in the range"),
         (["demo", "--seconds", "soon"], 2, "'soon' is not a valid float"),
     ],

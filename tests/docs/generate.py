@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.docs import examples, tables
+from tests.docs import examples, figures, tables
 from tests.docs.page import README, differing, filled
 
 BLOCKS = {
+    "bench-loads": figures.loads,
+    "bench-memory": figures.memory,
+    "bench-profile": figures.profile,
+    "bench-scale": figures.scale,
     "causes": tables.causes,
     "collector-in": lambda: tables.deployed("collector-in.yaml"),
     "collector-out": lambda: tables.deployed("collector-out.yaml"),

@@ -51,7 +51,7 @@ def causes() -> str:
             ]
         )
     titles = ["cause", "known how", "end time", "OTel status", "status / reason words", "incomplete", "what happened"]
-    return _table(titles, rows)
+    return table(titles, rows)
 
 
 def deployed(name: str) -> str:
@@ -69,31 +69,31 @@ def law() -> str:
     said = _said(Happened)
     columns = [f"- `{column.name}`: {_lower(said[column.name])}" for column in Happened]
     acts = [f"- *{act.name.lower()}*: {act.value}." for act in Act]
-    return "\n".join([_table(titles, rows), "", "What happened:", "", *columns, "", "What is done:", "", *acts])
+    return "\n".join([table(titles, rows), "", "What happened:", "", *columns, "", "What is done:", "", *acts])
 
 
 def settings() -> str:
     """Every setting of finalizer.yaml."""
     rows = [[f"`{row.path}`", row.type, row.default or "must be given", row.meaning] for row in docs.table()]
-    return _table(["setting", "kind", "default", "meaning"], rows)
+    return table(["setting", "kind", "default", "meaning"], rows)
 
 
 def metrics() -> str:
     """Every metric with its meaning and what to do about it."""
     rows = [[f"`{row.metric}`", row.type, row.unit, row.meaning, row.what_to_do] for row in metrics_catalogue.table()]
-    return _table(["metric", "type", "unit", "meaning", "what to do"], rows)
+    return table(["metric", "type", "unit", "meaning", "what to do"], rows)
 
 
 def reasons() -> str:
     """Every reason for which a record is rejected."""
     said = _said(Reason)
-    return _table(["`dlq.reason`", "meaning"], [[f"`{reason.value}`", said[reason.name]] for reason in Reason])
+    return table(["`dlq.reason`", "meaning"], [[f"`{reason.value}`", said[reason.name]] for reason in Reason])
 
 
 def pauses() -> str:
     """Every reason for which a partition closes nothing."""
     said = _said(PauseReason)
-    return _table(["reason", "meaning"], [[f"`{reason.value}`", said[reason.name]] for reason in PauseReason])
+    return table(["reason", "meaning"], [[f"`{reason.value}`", said[reason.name]] for reason in PauseReason])
 
 
 def commands() -> str:
@@ -102,7 +102,7 @@ def commands() -> str:
     for name, place in COMMANDS.items():
         arguments = [one.metavar or "" for one in _command(name).params if isinstance(one, click.Argument)]
         rows.append([f"`{' '.join(['finalizer', name, *arguments])}`", place.summary])
-    return _table(["command", "what it does"], rows)
+    return table(["command", "what it does"], rows)
 
 
 def options() -> str:
@@ -116,7 +116,7 @@ def options() -> str:
         [f"`{one.opts[0]}`{_takes(one)}", _variable(one), _default(one), _meaning(one), ", ".join(names)]
         for one, names in having.values()
     ]
-    return _table(["option", "variable", "default", "meaning", "commands"], rows)
+    return table(["option", "variable", "default", "meaning", "commands"], rows)
 
 
 def promises() -> str:
@@ -215,7 +215,8 @@ def _lower(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of the page."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
