@@ -19,6 +19,8 @@ from finalizer.bench.topic import Filled, WrongOutput, fill
 
 STOCK_SHARE: Final = 25
 """The stock agent gets one in so many of our spans: it is that much slower."""
+STOCK_QUIET_SECONDS: Final = 15.0
+"""It works that long between the first spans, which end at once, and the next ones that end."""
 OURS: Final = "span-finalizer"
 FLOOR: Final = "floor: aiokafka getmany, counting"
 STOCK: Final = "stock Faust agent + Table"
@@ -77,7 +79,7 @@ async def _read(stage: _Stage) -> dict[str, Side]:
     sides[FLOOR] = lambda _: _floor(bootstrap, filled.topic, filled.events)
     if load.shape is Shape.NATIVE:
         # The stock agent closes nothing, so nothing dies in what it is given.
-        less = replace(load.scaled(1 / STOCK_SHARE), dying=False, tail=True, quiet_seconds=3.0)
+        less = replace(load.scaled(1 / STOCK_SHARE), dying=False, tail=True, quiet_seconds=STOCK_QUIET_SECONDS)
         sides[STOCK] = lambda number: _stock(bootstrap, less, f"{name}-{number}", folder)
     return sides
 
