@@ -22,7 +22,7 @@ class Place(NamedTuple):
 COMMANDS = {
     "worker": Place("finalizer.cli.worker", "Close spans: read the inputs, write finals and dead letters."),
     "demo": Place(
-        "finalizer.cli.demo", "Show it at work: a broker, a worker and a crowd of clients, of which some crash."
+        "finalizer.cli.demo.run", "Show it at work: a broker, a worker and a crowd of clients, of which some crash."
     ),
     "dev": Place("finalizer.cli.dev", "Keep a broker and a worker running on this machine, to develop against."),
     "check": Place("finalizer.cli.check", "Check configuration, policy, topics and broker; tell all problems at once."),

@@ -11,18 +11,20 @@ from finalizer.cli.demo.audit import (
     Final,
     Letter,
     Report,
+    RightEnding,
     Row,
     Truth,
     Written,
     audit,
 )
 
-DIED = Truth("crashes", "t1/s1", start_at=100, finals=(Ending("heartbeat_lost", 200),), letters=("incomplete",))
+LOST = RightEnding("heartbeat_lost", 200, 200)
+DIED = Truth("crashes", "t1/s1", start_at=100, finals=(LOST,), letters=("incomplete",))
 LATE = Truth(
     "late",
     "t2/s2",
     start_at=100,
-    finals=(Ending("heartbeat_lost", 200), Ending("completed", 300)),
+    finals=(LOST, RightEnding("completed", 300, 310)),
     letters=("incomplete", "resolved"),
 )
 
@@ -31,11 +33,11 @@ def right(*truths: Truth) -> Written:
     """What must be written of these."""
     return Written(
         finals=[
-            Final(truth.span, revision, ending, truth.start_at)
+            Final(truth.span, revision, Ending(ending.cause, ending.since), truth.start_at)
             for truth in truths
             for revision, ending in enumerate(truth.finals, start=1)
         ],
-        letters=[Letter(truth.span, kind) for truth in truths for kind in truth.letters],
+        letters=[Letter(truth.trace, kind) for truth in truths for kind in truth.letters],
     )
 
 
@@ -82,6 +84,14 @@ def test_another_cause_time_or_revision_is_wrong(final: Final) -> None:
     assert column(audit([DIED], written), "crashes") == "wrong"
 
 
+@pytest.mark.parametrize(("at", "expected"), [(299, "wrong"), (300, "right"), (310, "right"), (311, "wrong")])
+def test_what_an_app_did_lies_between_two_moments(at: int, expected: str) -> None:
+    """An end before or after the moments between which it was told is wrong."""
+    written = right(LATE)
+    written.finals[1] = Final("t2/s2", 2, Ending("completed", at), 100)
+    assert column(audit([LATE], written), "late") == expected
+
+
 def test_a_revision_that_should_not_be_is_wrong() -> None:
     """A final that was overturned without need was a wrong verdict, whatever stands at its end."""
     written = right(DIED)
@@ -117,7 +127,7 @@ def test_two_finals_of_one_revision_are_twice() -> None:
 def test_dead_letters_count(letters: list[str], expected: str) -> None:
     """An incomplete span has one dead letter, and a `resolved` one only where its end came late."""
     written = right(DIED)
-    written.letters = [Letter("t1/s1", kind) for kind in letters]
+    written.letters = [Letter("t1", kind) for kind in letters]
     assert column(audit([DIED], written), "crashes") == expected
 
 
@@ -125,7 +135,7 @@ def test_what_nobody_sent_is_wrong() -> None:
     """A final or a dead letter of an unknown span, and a good event that was rejected, stand in a row of their own."""
     written = right(DIED)
     written.finals.append(Final("t9/s9", 1, Ending("completed", 1), 0))
-    written.letters.append(Letter("t8/s8", "incomplete"))
+    written.letters.append(Letter("t8", "incomplete"))
     written.rejected.append(b'{"type":"start"}')
     report = audit([DIED], written)
     assert report.rows[NOBODY] == Row(spans=3, wrong=3)

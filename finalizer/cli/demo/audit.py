@@ -19,15 +19,35 @@ class Ending(NamedTuple):
     at: int
 
 
+class RightEnding(NamedTuple):
+    """How a span must end: its cause, and a time that is neither before ``since`` nor after ``until``."""
+
+    cause: str
+    since: int
+    until: int
+
+    def fits(self, ending: Ending) -> bool:
+        """Whether the span ended so."""
+        return self.cause == ending.cause and self.since <= ending.at <= self.until
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a client did with one span, and what must be written of it: ``finals`` by revision, ``letters`` by kind."""
+    """What a client did with one span, and what must be written of it: ``finals`` by revision, ``letters`` by kind.
+
+    A client whose events were made for it is known to the nanosecond; an app knows between which moments it did what.
+    """
 
     behaviour: str
     span: str
     start_at: int
-    finals: tuple[Ending, ...]
+    finals: tuple[RightEnding, ...]
     letters: tuple[str, ...] = ()
+
+    @property
+    def trace(self) -> str:
+        """Its trace, which it has for itself; dead letters name no more."""
+        return self.span.partition("/")[0]
 
 
 class Final(NamedTuple):
@@ -38,11 +58,15 @@ class Final(NamedTuple):
     ending: Ending
     start_at: int
 
+    @property
+    def trace(self) -> str:
+        return self.span.partition("/")[0]
+
 
 class Letter(NamedTuple):
-    """A record of the dead-letter topic: of which span, and of what kind."""
+    """A record of the dead-letter topic: of which trace, and of what kind."""
 
-    span: str
+    trace: str
     kind: str
 
 
@@ -105,16 +129,18 @@ def audit(
         finals[final.span].append(final)
     letters: dict[str, list[str]] = defaultdict(list)
     for letter in written.letters:
-        letters[letter.span].append(letter.kind)
+        letters[letter.trace].append(letter.kind)
     tally = _Tally()
     for truth in truths:
-        verdict = judge(truth, finals.pop(truth.span, []), letters.pop(truth.span, []))
+        verdict = judge(truth, finals.pop(truth.span, []), letters.pop(truth.trace, []))
         tally.add(truth.behaviour, truth.span, verdict)
     found = Counter(written.rejected)
     for value in garbage:
         tally.add(garbage_row, shown(value), judge_garbage(found.pop(value, 0)))
-    for span in {**finals, **letters}:
-        tally.add(NOBODY, span, Verdict("wrong", f"nobody sent this span, found {told(finals.get(span, []))}"))
+    for span, found_of_it in finals.items():
+        tally.add(NOBODY, span, Verdict("wrong", f"nobody sent this span, found {told(found_of_it)}"))
+    for trace, kinds in letters.items():
+        tally.add(NOBODY, trace, Verdict("wrong", f"nobody sent this trace, found dead letters {told_kinds(kinds)}"))
     for value in found:
         tally.add(NOBODY, shown(value), Verdict("wrong", "it was rejected, but no client meant it as garbage"))
     return Report(tally.rows, tally.offences)
@@ -123,13 +149,17 @@ def audit(
 def judge(truth: Truth, finals: Sequence[Final], letters: Sequence[str]) -> Verdict:
     """Judge one span."""
     revisions = Counter(final.revision for final in finals)
-    right = {number: (ending, truth.start_at) for number, ending in enumerate(truth.finals, start=1)}
-    expected = f"expected {told_endings(truth.finals)}, found {told(finals)}"
+    expected = f"expected {told_right(truth.finals)}, found {told(finals)}"
     if not finals:
         return Verdict("missing", expected)
     if any(count > 1 for count in revisions.values()):
         return Verdict("twice", expected)
-    if {final.revision: (final.ending, final.start_at) for final in finals} != right:
+    by_revision = sorted(finals, key=lambda final: final.revision)
+    if [final.revision for final in by_revision] != list(range(1, len(truth.finals) + 1)):
+        return Verdict("wrong", expected)
+    if any(final.start_at != truth.start_at for final in finals):
+        return Verdict("wrong", f"expected a start at {truth.start_at}, found {[one.start_at for one in by_revision]}")
+    if not all(right.fits(final.ending) for right, final in zip(truth.finals, by_revision, strict=True)):
         return Verdict("wrong", expected)
     kinds = Counter(letters)
     if kinds == Counter(truth.letters):
@@ -150,13 +180,17 @@ def judge_garbage(times_rejected: int) -> Verdict:
 
 
 def told(finals: Sequence[Final]) -> str:
-    """The finals of one span in words."""
-    return told_endings([final.ending for final in sorted(finals, key=lambda final: final.revision)])
-
-
-def told_endings(endings: Sequence[Ending]) -> str:
-    """Causes with their times in words, the latest revision last."""
+    """The finals of one span in words, the latest revision last."""
+    endings = [final.ending for final in sorted(finals, key=lambda final: final.revision)]
     return ", then ".join(f"{ending.cause} at {ending.at}" for ending in endings) or "nothing"
+
+
+def told_right(endings: Sequence[RightEnding]) -> str:
+    """How a span must end, in words."""
+    return ", then ".join(
+        f"{ending.cause} at {ending.since}" + (f" to {ending.until}" if ending.until != ending.since else "")
+        for ending in endings
+    )
 
 
 def told_kinds(kinds: Sequence[str]) -> str:

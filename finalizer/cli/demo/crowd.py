@@ -1,4 +1,4 @@
-"""The simulated clients: they carry out their plans on a real topic, and keep what they truly did."""
+"""The clients that no real one is: they carry out their plans on a real topic, event by event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from finalizer.cli.demo.audit import Ending, Truth
+from finalizer.cli.demo.audit import RightEnding, Truth
 from finalizer.cli.demo.plans import SECOND, Garbage, Plan, Step
 
 LONGEST_NAP_SECONDS = 0.05
@@ -28,7 +28,7 @@ class Due(NamedTuple):
 
 
 class Crowd:
-    """All clients. ``epoch_ns``: the wall time at which they set out; `run` must be called then."""
+    """All of them. ``epoch_ns``: the wall time at which they set out; `run` must be called then."""
 
     def __init__(
         self,
@@ -47,7 +47,6 @@ class Crowd:
         self._agenda = [self._due(plan.birth + step.send, plan, step) for plan in plans for step in plan.steps]
         self._agenda += [self._due(one.birth, one, None) for one in garbage]
         heapq.heapify(self._agenda)
-        self._waiting = {span_of(plan): plan for plan in plans if plan.after_verdict is not None}
         self._failure: BaseException | None = None
         self.truths = [truth_of(plan, epoch_ns) for plan in plans]
         self.events = 0
@@ -58,7 +57,7 @@ class Crowd:
     @property
     def done(self) -> bool:
         """Whether all plans are carried out."""
-        return not (self._agenda or self._waiting)
+        return not self._agenda
 
     async def run(self) -> None:
         """Return when all plans are carried out. Raises the producer's ``KafkaError`` if the broker fails."""
@@ -68,17 +67,11 @@ class Crowd:
                 await self._send(heapq.heappop(self._agenda))
             if self._failure is not None:
                 raise self._failure
-            nap = self._agenda[0].at - now if self._agenda else LONGEST_NAP_SECONDS
-            await asyncio.sleep(min(max(nap, 0.0), LONGEST_NAP_SECONDS))
+            if self._agenda:
+                await asyncio.sleep(min(max(self._agenda[0].at - now, 0.0), LONGEST_NAP_SECONDS))
         await self._producer.flush()
         if self._failure is not None:
             raise self._failure
-
-    def verdict_seen(self, span: str) -> None:
-        """Tell the crowd that a span has a final: a client that was cut off now gets its end through."""
-        plan = self._waiting.pop(span, None)
-        if plan is not None:
-            heapq.heappush(self._agenda, self._due(time.monotonic() - self._began, plan, plan.after_verdict))
 
     def _due(self, at: float, plan: Plan | Garbage, step: Step | None) -> Due:
         return Due(at, next(self._order), plan, step)
@@ -128,10 +121,11 @@ def span_of(plan: Plan) -> str:
 
 def truth_of(plan: Plan, epoch_ns: int) -> Truth:
     """What will have happened to the span once its plan is carried out."""
+    ends = [(final.cause, moment(plan, final.end, epoch_ns)) for final in plan.finals]
     return Truth(
         plan.behaviour.value,
         span_of(plan),
         start_at=moment(plan, 0.0, epoch_ns),
-        finals=tuple(Ending(final.cause, moment(plan, final.end, epoch_ns)) for final in plan.finals),
+        finals=tuple(RightEnding(cause, at, at) for cause, at in ends),
         letters=plan.letters,
     )

@@ -1,9 +1,9 @@
-"""What has been read from the output topics: for the audit, for the board, and for clients that wait for a verdict."""
+"""What was promised and what has been read from the output topics: for the audit, the board, and apps that wait."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from finalizer.cli.demo.audit import Ending, Final, Letter, Truth, Written
@@ -12,17 +12,15 @@ from finalizer.policy.schema import Outputs
 
 
 class Ledger:
-    """Takes the records of the three output topics. ``on_final`` is told each span whose first final is seen."""
+    """Takes truths as they become known, ``spans`` of them in all, and the records of the three output topics."""
 
-    def __init__(
-        self, outputs: Outputs, truths: Sequence[Truth], garbage: Iterable[bytes], *, on_final: Callable[[str], None]
-    ) -> None:
+    def __init__(self, outputs: Outputs, garbage: Iterable[bytes], *, spans: int) -> None:
         self._outputs = outputs
-        self._on_final = on_final
-        self._spans = {truth.span.partition("/")[0]: truth.span for truth in truths}
-        self._owed = Counter({truth.span: len(truth.finals) + len(truth.letters) for truth in truths})
+        self._spans = spans
+        self._owed: Counter[str] = Counter()
         self._garbage_owed = Counter(garbage)
         self._last: dict[str, Final] = {}
+        self.truths: list[Truth] = []
         self.written = Written()
         self.causes: Counter[str] = Counter()
         """Spans by the cause of their last final."""
@@ -30,37 +28,48 @@ class Ledger:
         self.delays: list[float] = []
         """Seconds from deadline to topic, of finals that a deadline brought about."""
 
+    def promise(self, truth: Truth) -> None:
+        """This is what must be written of a span; some of it may have been read already."""
+        self.truths.append(truth)
+        self._balance(self._owed, truth.trace, len(truth.finals) + len(truth.letters))
+
+    def is_closed(self, span: str) -> bool:
+        """Whether a final of this span has been read."""
+        return span in self._last
+
     @property
     def closed(self) -> int:
         """Spans that have a final."""
         return len(self._last)
 
     @property
+    def told_all(self) -> bool:
+        """Whether the truth about every span is known."""
+        return len(self.truths) == self._spans
+
+    @property
     def complete(self) -> bool:
-        """Whether nothing is missing any more; something may still be wrong, or come twice."""
-        return not self._owed and not self._garbage_owed
+        """Whether as much has come as must come; something may still be wrong."""
+        return self.told_all and not self._owed and not self._garbage_owed
 
     def take(self, record: Any) -> None:
         """Take one record."""
         if record.topic == self._outputs.finalized.topic:
             self._final(read_final(record))
         elif record.topic == self._outputs.dlq.topic:
-            key = record.key.decode()
-            letter = Letter(self._spans.get(key, key), header(record, "dlq.kind"))
+            letter = Letter(record.key.decode(), header(record, "dlq.kind"))
             self.written.letters.append(letter)
-            self._received(self._owed, letter.span)
+            self._balance(self._owed, letter.trace, -1)
         else:
             self.written.rejected.append(record.value)
-            self._received(self._garbage_owed, record.value)
+            self._balance(self._garbage_owed, record.value, -1)
 
     def _final(self, record: SeenFinal) -> None:
         final = Final(record.span, record.revision, Ending(record.cause, record.end_at), record.start_at)
         self.written.finals.append(final)
-        self._received(self._owed, final.span)
+        self._balance(self._owed, final.trace, -1)
         before = self._last.get(final.span)
-        if before is None:
-            self._on_final(final.span)
-        else:
+        if before is not None:
             self.revised += 1
             self.causes[before.ending.cause] -= 1
         self._last[final.span] = final
@@ -68,8 +77,7 @@ class Ledger:
         if record.deadline_at:
             self.delays.append((record.written_at - record.deadline_at) / 1e9)
 
-    def _received(self, owed: Counter[Any], what: object) -> None:
-        if what in owed:
-            owed[what] -= 1
-            if not owed[what]:
-                del owed[what]
+    def _balance(self, owed: Counter[Any], what: object, count: int) -> None:
+        owed[what] += count
+        if not owed[what]:
+            del owed[what]

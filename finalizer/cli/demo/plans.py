@@ -1,12 +1,13 @@
-"""What each simulated client is going to do, and what the right finals are for it. Pure: a seed decides everything.
+"""What the clients are going to do that no real one does, and what the right finals are. Pure: a seed decides all.
 
-The right finals follow from the behaviour alone, not from the law: this is the demo's second opinion.
+A client that repeats everything, whose clock is off, or that sends garbage is made here, event by event; the others are
+apps (`roles.py`). The right finals follow from the behaviour alone, not from the law: this is the second opinion.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -24,38 +25,41 @@ class Behaviour(Enum):
     """What a client does; the value is what the table calls it."""
 
     HEALTHY = "healthy"
-    CRASHES = "crashes after a heartbeat"
-    NEVER_BEATS = "promises heartbeats, sends none"
+    CRASHES = "is killed after a heartbeat"
+    NEVER_BEATS = "is killed before its first heartbeat"
+    RETURNS = "is killed, comes back and closes it"
+    RETURNS_LATE = "is killed, comes back too late"
+    FREEZES = "is frozen, ends it after the verdict"
     GOES_SILENT = "goes silent, never beats"
-    ENDS_LATE = "end arrives after the verdict"
+    PARTIAL = "closes early, with what it has"
+    BACKGROUNDED = "goes to the background for good"
     END_FIRST = "end arrives before the start"
     REPEATS = "sends everything three times"
     CLOCK_AHEAD = "clock an hour ahead"
     CLOCK_BEHIND = "clock an hour behind"
-    PARTIAL = "closes early, with what it has"
-    ABANDONED = "gives up what it left open"
-    BACKGROUNDED = "goes to the background for good"
     GARBAGE = "sends garbage"
 
 
 SHARES = {
-    Behaviour.HEALTHY: 40,
+    Behaviour.HEALTHY: 36,
     Behaviour.CRASHES: 10,
     Behaviour.NEVER_BEATS: 6,
+    Behaviour.RETURNS: 8,
+    Behaviour.RETURNS_LATE: 3,
+    Behaviour.FREEZES: 6,
     Behaviour.GOES_SILENT: 6,
-    Behaviour.ENDS_LATE: 6,
-    Behaviour.END_FIRST: 5,
-    Behaviour.REPEATS: 6,
-    Behaviour.CLOCK_AHEAD: 4,
-    Behaviour.CLOCK_BEHIND: 4,
     Behaviour.PARTIAL: 4,
-    Behaviour.ABANDONED: 3,
     Behaviour.BACKGROUNDED: 4,
+    Behaviour.END_FIRST: 5,
+    Behaviour.REPEATS: 4,
+    Behaviour.CLOCK_AHEAD: 3,
+    Behaviour.CLOCK_BEHIND: 3,
     Behaviour.GARBAGE: 2,
 }
 """Of a hundred spans (or, of garbage, records)."""
 
 KINDS_OF_WORK = (("upload", "upload"), ("checkout", "payment"), ("sync photos", "sync"), ("play video", "playback"))
+VERSIONS = ("4.1.0", "4.2.0")
 DEVICES = ("Pixel 9", "iPhone17,2", "SM-S931B", "Nothing A063")
 
 
@@ -89,8 +93,6 @@ class Plan:
     """Kinds of the dead letters that must come."""
     skew: int = 0
     copies: int = 1
-    after_verdict: Step | None = None
-    """Sent when the span's first final has been seen, whenever that is."""
 
 
 class Garbage(NamedTuple):
@@ -106,7 +108,6 @@ class Script(NamedTuple):
     steps: list[Step]
     finals: tuple[RightFinal, ...]
     letters: tuple[str, ...] = ()
-    after_verdict: Step | None = None
 
 
 def how_many(spans: int) -> dict[Behaviour, int]:
@@ -116,19 +117,21 @@ def how_many(spans: int) -> dict[Behaviour, int]:
     return counts
 
 
-def make_plans(spans: int, seconds: float, *, seed: int) -> tuple[list[Plan], list[Garbage]]:
-    """Return what ``spans`` spans (and garbage records among them) will do within about ``seconds``."""
-    rng = random.Random(seed)
-    counts = how_many(spans)
-    garbage = [Garbage(rng.uniform(0, seconds * BIRTHS_SHARE), junk(rng)) for _ in range(counts.pop(Behaviour.GARBAGE))]
-    plans = [make_plan(behaviour, seconds, rng) for behaviour, count in counts.items() for _ in range(count)]
+def make_plans(counts: Mapping[Behaviour, int], seconds: float, rng: random.Random) -> tuple[list[Plan], list[Garbage]]:
+    """Return what so many spans (and garbage records) will do within about ``seconds``."""
+    garbage = [Garbage(rng.uniform(0, seconds * BIRTHS_SHARE), junk(rng)) for _ in range(counts[Behaviour.GARBAGE])]
+    plans = [make_plan(behaviour, seconds, rng) for behaviour in SCRIPTS for _ in range(counts[behaviour])]
     return plans, garbage
+
+
+def a_life(seconds: float, rng: random.Random) -> float:
+    """How long a span lives that ends by itself, in a crowd that plays for so long."""
+    return rng.uniform(0.4, max(0.8, min(6.0, seconds * (1 - BIRTHS_SHARE) - 0.5)))
 
 
 def make_plan(behaviour: Behaviour, seconds: float, rng: random.Random) -> Plan:
     """Return the plan of one span."""
-    life = rng.uniform(0.4, max(0.8, min(6.0, seconds * (1 - BIRTHS_SHARE) - 0.5)))
-    script = SCRIPTS[behaviour](life, rng)
+    script = SCRIPTS[behaviour](a_life(seconds, rng), rng)
     return Plan(
         behaviour,
         trace_id=f"{rng.getrandbits(128) | 1:032x}",
@@ -139,7 +142,6 @@ def make_plan(behaviour: Behaviour, seconds: float, rng: random.Random) -> Plan:
         letters=script.letters,
         skew={Behaviour.CLOCK_AHEAD: HOUR, Behaviour.CLOCK_BEHIND: -HOUR}.get(behaviour, 0),
         copies=3 if behaviour is Behaviour.REPEATS else 1,
-        after_verdict=script.after_verdict,
     )
 
 
@@ -155,23 +157,6 @@ def crashes(life: float, rng: random.Random) -> Script:
     return Script(steps, (RightFinal("heartbeat_lost", steps[-1].at),), ("incomplete",))
 
 
-def never_beats(_: float, rng: random.Random) -> Script:
-    """Start, nothing, though heartbeats were promised."""
-    return Script([start(rng)], (RightFinal("no_heartbeat", 0.0),), ("incomplete",))
-
-
-def goes_silent(_: float, rng: random.Random) -> Script:
-    """Start, nothing, and nothing was promised."""
-    return Script([start(rng, beating=False)], (RightFinal("timeout", 0.0),), ("incomplete",))
-
-
-def ends_late(life: float, rng: random.Random) -> Script:
-    """As one that crashes; but it was the network, and the end gets through after the verdict."""
-    lost = crashes(life, rng)
-    finals = (*lost.finals, RightFinal("completed", life + 1.0))
-    return Script(lost.steps, finals, ("incomplete", "resolved"), after_verdict=end(life + 1.0))
-
-
 def end_first(life: float, rng: random.Random) -> Script:
     """The end overtakes the start on the way."""
     late_start = start(rng)._replace(send=life + rng.uniform(0.1, 0.8))
@@ -183,41 +168,15 @@ def clock_off(life: float, rng: random.Random) -> Script:
     return (ends if rng.random() < 0.5 else crashes)(life, rng)
 
 
-def partial(life: float, rng: random.Random) -> Script:
-    """Start, heartbeats, a closing summary."""
-    steps = [start(rng), *beats(life, rng), end(life, reason="partial")]
-    return Script(steps, (RightFinal("partial", life),), ("incomplete",))
-
-
-def abandoned(life: float, rng: random.Random) -> Script:
-    """Start, heartbeats; the client is restarted at once and gives up what it had left open."""
-    steps = [start(rng), *beats(life, rng), end(life, reason="abandoned")]
-    return Script(steps, (RightFinal("abandoned", life),), ("incomplete",))
-
-
-def backgrounded(life: float, rng: random.Random) -> Script:
-    """Start, heartbeats, to the background, and never back."""
-    away = Step(life, life, {"type": "lifecycle", "state": "background"})
-    return Script([start(rng), *beats(life, rng), away], (RightFinal("backgrounded", life),), ("incomplete",))
-
-
 SCRIPTS: dict[Behaviour, Callable[[float, random.Random], Script]] = {
-    Behaviour.HEALTHY: ends,
-    Behaviour.CRASHES: crashes,
-    Behaviour.NEVER_BEATS: never_beats,
-    Behaviour.GOES_SILENT: goes_silent,
-    Behaviour.ENDS_LATE: ends_late,
     Behaviour.END_FIRST: end_first,
     Behaviour.REPEATS: ends,
     Behaviour.CLOCK_AHEAD: clock_off,
     Behaviour.CLOCK_BEHIND: clock_off,
-    Behaviour.PARTIAL: partial,
-    Behaviour.ABANDONED: abandoned,
-    Behaviour.BACKGROUNDED: backgrounded,
 }
 
 
-def start(rng: random.Random, *, beating: bool = True) -> Step:
+def start(rng: random.Random) -> Step:
     """The start of a span of some kind of work."""
     name, span_type = rng.choice(KINDS_OF_WORK)
     fields: dict[str, Any] = {
@@ -225,15 +184,16 @@ def start(rng: random.Random, *, beating: bool = True) -> Step:
         "name": name,
         "span_type": span_type,
         "kind": "client",
-        "resource": {"service.name": f"mobile-{span_type}", "service.version": rng.choice(("4.1.0", "4.2.0"))},
-        "attributes": {
-            "device.model.name": rng.choice(DEVICES),
-            "network.connection.type": rng.choice(("wifi", "cell")),
-        },
+        "resource": {"service.name": f"mobile-{span_type}", "service.version": rng.choice(VERSIONS)},
+        "attributes": some_attributes(rng),
+        "heartbeat_interval_ms": int(BEAT_SECONDS * 1000),
     }
-    if beating:
-        fields["heartbeat_interval_ms"] = int(BEAT_SECONDS * 1000)
     return Step(0.0, 0.0, fields)
+
+
+def some_attributes(rng: random.Random) -> dict[str, str]:
+    """Of which device and network it is."""
+    return {"device.model.name": rng.choice(DEVICES), "network.connection.type": rng.choice(("wifi", "cell"))}
 
 
 def beats(life: float, rng: random.Random) -> list[Step]:
@@ -247,10 +207,9 @@ def beat(moment: float, *, progress: float) -> Step:
     return Step(moment, moment, {"type": "heartbeat", "progress": round(progress, 3)})
 
 
-def end(moment: float, *, reason: str | None = None) -> Step:
-    """The end, with the client's word for why if it has one."""
-    fields: dict[str, Any] = {"type": "end", "status": {"code": 1}}
-    return Step(moment, moment, fields if reason is None else {"type": "end", "reason": reason})
+def end(moment: float) -> Step:
+    """The end."""
+    return Step(moment, moment, {"type": "end", "status": {"code": 1}})
 
 
 def junk(rng: random.Random) -> bytes:

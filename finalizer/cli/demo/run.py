@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Sequence
 from importlib.resources import as_file, files
+from pathlib import Path
 from statistics import quantiles
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import click
@@ -15,11 +18,13 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
 from finalizer.cli.child import WorkerChild, flags
+from finalizer.cli.demo.apps import Apps, Place
 from finalizer.cli.demo.audit import Report, audit
 from finalizer.cli.demo.board import PLAIN_WIDTH, Board, LiveBoard, PlainBoard, View, show_report
 from finalizer.cli.demo.crowd import Crowd
 from finalizer.cli.demo.ledger import Ledger
-from finalizer.cli.demo.plans import Behaviour, Garbage, Plan, make_plans
+from finalizer.cli.demo.plans import Behaviour, Garbage, Plan, how_many, make_plans
+from finalizer.cli.demo.roles import Role, make_roles
 from finalizer.cli.follow import Follower
 from finalizer.cli.interrupts import run_until_told
 from finalizer.cli.kafka import ANSWER_SECONDS, Connection, kafka_client
@@ -40,12 +45,19 @@ DELAYS_SHOWN = 2000
 
 
 class Cast(NamedTuple):
-    """What the crowd is going to do, for how long, by which policy."""
+    """What the crowd is going to do, for how long, by which policy. ``folder``: where apps keep their spools."""
 
     plans: Sequence[Plan]
     garbage: Sequence[Garbage]
+    roles: Sequence[Role]
     seconds: float
     policy: Policy
+    folder: Path
+
+    @property
+    def spans(self) -> int:
+        """How many spans there will be."""
+        return len(self.plans) + sum(len(role.parts) for role in self.roles)
 
 
 @click.command("demo")
@@ -56,6 +68,7 @@ class Cast(NamedTuple):
 def command(seconds: float, spans: int, seed: int | None, *, plain: bool) -> int:
     """Show it at work: a broker, a worker and a crowd of clients, of which some crash.
 
+    Most of the crowd are apps with the client, in processes of their own; some of those are killed, and some come back.
     Ends by itself, with a table that compares what truly happened to each client's spans with what was written. Exit
     code 0 if nothing is wrong, missing or there twice, else 1. It all runs on this machine and leaves nothing behind.
     """
@@ -64,9 +77,15 @@ def command(seconds: float, spans: int, seed: int | None, *, plain: bool) -> int
     if plain:
         console = Console(width=PLAIN_WIDTH, color_system=None)
     seed = time.time_ns() % 1_000_000 if seed is None else seed
-    with EmbeddedBroker() as broker, as_file(files(__package__) / "finalizer.yaml") as path:
-        plans, garbage = make_plans(spans, seconds, seed=seed)
-        cast = Cast(plans, garbage, seconds, load(path.read_text(), origin=str(path)))
+    with (
+        EmbeddedBroker() as broker,
+        as_file(files(__package__) / "finalizer.yaml") as path,
+        TemporaryDirectory(prefix="finalizer-demo-") as folder,
+    ):
+        rng, counts = random.Random(seed), how_many(spans)
+        plans, garbage = make_plans(counts, seconds, rng)
+        roles = make_roles(counts, seconds, rng)
+        cast = Cast(plans, garbage, roles, seconds, load(path.read_text(), origin=str(path)), Path(folder))
         connection, web_port = Connection(broker.bootstrap), free_port()
         settings = {
             "config": path,
@@ -89,6 +108,10 @@ async def perform(cast: Cast, board: Board, worker: WorkerChild, connection: Con
     """Let the crowd play, stop the worker when all is closed (or cannot be any more), and compare."""
     outputs = cast.policy.outputs
     topics = [outputs.finalized.topic, outputs.dlq.topic, outputs.rejected.topic]
+    garbage = [one.value for one in cast.garbage]
+    topic = cast.policy.inputs[0].topic
+    ledger = Ledger(outputs, garbage, spans=cast.spans)
+    apps = Apps(cast.roles, Place(connection.broker, topic, cast.folder), tell=ledger.promise)
     with board:
         board.show(View(doing="starting the worker"))
         await worker.wait_until_ready(web_port)
@@ -96,27 +119,27 @@ async def perform(cast: Cast, board: Board, worker: WorkerChild, connection: Con
             **connection.client_arguments, acks="all", linger_ms=20, request_timeout_ms=int(ANSWER_SECONDS * 1000)
         )
         async with Follower(connection, topics, from_beginning=True) as follower, producer:
-            crowd = Crowd(
-                producer,
-                cast.policy.inputs[0].topic,
-                plans=cast.plans,
-                garbage=cast.garbage,
-                epoch_ns=time.time_ns(),
-            )
-            garbage = [one.value for one in cast.garbage]
-            ledger = Ledger(outputs, crowd.truths, garbage, on_final=crowd.verdict_seen)
-            reading = asyncio.create_task(read(follower, ledger))
-            sending = asyncio.create_task(crowd.run())
+            tasks: list[asyncio.Task[None]] = []
             try:
-                await Watch(board, worker, crowd, ledger).until_closed([reading, sending], seconds=cast.seconds)
+                board.show(View(doing="starting the apps"))
+                await apps.get_ready()
+                crowd = Crowd(producer, topic, plans=cast.plans, garbage=cast.garbage, epoch_ns=time.time_ns())
+                for truth in crowd.truths:
+                    ledger.promise(truth)
+                works = (read(follower, ledger), crowd.run(), apps.play(ledger.is_closed))
+                tasks += map(asyncio.create_task, works)
+                await Watch(board, worker, crowd, apps, ledger=ledger).until_closed(tasks, seconds=cast.seconds)
                 await asyncio.to_thread(worker.stop)
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await follower.caught_up()
             finally:
-                sending.cancel()
-                reading.cancel()
-                await asyncio.gather(sending, reading, return_exceptions=True)
-    return audit(crowd.truths, ledger.written, garbage=garbage, garbage_row=Behaviour.GARBAGE.value)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await apps.end()
+    rows = [behaviour.value for behaviour in Behaviour]
+    truths = sorted(ledger.truths, key=lambda truth: rows.index(truth.behaviour))
+    return audit(truths, ledger.written, garbage=garbage, garbage_row=Behaviour.GARBAGE.value)
 
 
 async def read(follower: Follower, ledger: Ledger) -> None:
@@ -129,10 +152,11 @@ async def read(follower: Follower, ledger: Ledger) -> None:
 class Watch:
     """Keeps the board up to date while the crowd plays, and ends the demo when its child or its crowd fails."""
 
-    def __init__(self, board: Board, worker: WorkerChild, crowd: Crowd, ledger: Ledger) -> None:
+    def __init__(self, board: Board, worker: WorkerChild, crowd: Crowd, apps: Apps, *, ledger: Ledger) -> None:
         self._board = board
         self._worker = worker
         self._crowd = crowd
+        self._apps = apps
         self._ledger = ledger
         self._began = time.monotonic()
         self._events: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=int(1 / LOOK_SECONDS))
@@ -146,7 +170,7 @@ class Watch:
                 if task.done():
                     task.result()
             self._worker.check()
-            playing = not self._crowd.done
+            playing = not (self._crowd.done and self._ledger.told_all)
             self._board.show(self._view(now, "clients at work" if playing else "waiting for the last deadlines"))
             if not self._ledger.complete:
                 complete_since = None
@@ -160,15 +184,16 @@ class Watch:
 
     def _view(self, now: float, doing: str) -> View:
         then, events_then = self._events[0]
-        self._events.append((now, self._crowd.events))
+        events = self._crowd.events + self._apps.events
+        self._events.append((now, events))
         delays = self._ledger.delays[-DELAYS_SHOWN:]
         percentiles = quantiles(delays, n=100) if len(delays) > 1 else None
         return View(
             doing=doing,
             seconds=now,
-            events=self._crowd.events,
-            events_per_second=(self._crowd.events - events_then) / (now - then) if now > then else 0.0,
-            open=len(self._crowd.started) - self._ledger.closed,
+            events=events,
+            events_per_second=(events - events_then) / (now - then) if now > then else 0.0,
+            open=len(self._crowd.started) + self._apps.begun - self._ledger.closed,
             causes=self._ledger.causes,
             letters=len(self._ledger.written.letters),
             revised=self._ledger.revised,
