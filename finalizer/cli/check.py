@@ -10,9 +10,10 @@ import click
 
 from finalizer.cli.config import ConfigFile
 from finalizer.cli.kafka import Connection, connection_options
-from finalizer.cli.options import WEB, WORKER, config_option, together
+from finalizer.cli.options import CLIENTS, WEB, WORKER, config_option, together
 from finalizer.cli.worker import settings_from
 from finalizer.policy.load import Policy, load
+from finalizer.policy.quantities import duration_text
 from finalizer.shell.settings import Settings
 from finalizer.shell.stop import Exit, Stop
 
@@ -23,14 +24,17 @@ LIMIT_SECONDS = 10.0
 @click.command("check")
 @config_option
 @connection_options
-@together(WORKER, WEB)
-def command(config: ConfigFile, connection: Connection, **options: Any) -> int:
+@together(WORKER, WEB, CLIENTS)
+def command(config: ConfigFile, connection: Connection, spool_ttl: int | None, **options: Any) -> int:
     """Check configuration, policy, topics and broker; tell all problems at once.
 
-    Takes the options of the worker, changes nothing and creates nothing. Exit code 1 if there is a problem.
+    Takes the options of the worker, and how long clients keep what they could not send; changes nothing and creates
+    nothing. Exit code 1 if there is a problem.
     """
     policy, found = config.examined()
     problems = list(found)
+    if policy is not None:
+        problems += forgotten(policy, spool_ttl)
     try:
         # Where the policy is wrong the broker can still be looked at, with the default one.
         settings = settings_from(policy or load(""), connection, options)
@@ -46,6 +50,20 @@ def command(config: ConfigFile, connection: Connection, **options: Any) -> int:
     assert policy is not None
     click.echo(summary(config, connection, policy))
     return int(Exit.DONE)
+
+
+def forgotten(policy: Policy, spool_ttl: int | None) -> list[str]:
+    """What clients may still send of spans that a worker with this policy does not remember any more."""
+    presumed = policy.remember.presumed
+    if spool_ttl is None or spool_ttl <= presumed:
+        return []
+    kept, remembered = duration_text(spool_ttl), duration_text(presumed)
+    problem = (
+        f"remember.presumed is {remembered}, and the spools of clients keep what they have for {kept}: an end that "
+        f"comes when its span is forgotten makes a second final. Remember for {kept}, or give the spools a ttl of "
+        f"{remembered} and say so: --spool-ttl {remembered} (or off, where no client has a spool)."
+    )
+    return [problem]
 
 
 def unreadable(policy: Policy) -> list[str]:

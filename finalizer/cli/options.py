@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 import click
 
 from finalizer.cli.config import DEFAULT_PATH, given_config
+from finalizer.policy.quantities import duration_or_off
+from finalizer.policy.tree import Scalar
+from finalizer.policy.values import Refused, Value
 from finalizer.shell.stop import Exit, Stop
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,6 +44,23 @@ class Secret(click.Option):
         except (OSError, UnicodeDecodeError) as problem:
             why = problem.strerror if isinstance(problem, OSError) else "not text"
             raise Stop(Exit.CONFIGURATION, f"{variable}: {path}: {why}.") from None
+
+
+class Written(click.ParamType):
+    """A value as finalizer.yaml has it, and as the policy works with it."""
+
+    def __init__(self, value: Value) -> None:
+        self.name = value.label
+        self._value = value
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Return what is worked with; fails where the policy would refuse it."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._value.read(Scalar(value, plain=True, line=0))
+        except Refused as refused:
+            self.fail(f"{refused}.", param, ctx)
 
 
 class Brokers(click.ParamType):
@@ -122,7 +142,16 @@ LOGS = {
         "log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", help="Least level shown."
     ),
 }
-NAMES = ("broker", *SECURITY, *WORKER, *WEB, *LOGS)
+CLIENTS = {
+    "spool_ttl": option(
+        "spool-ttl",
+        type=Written(duration_or_off()),
+        default="24h",
+        metavar="DURATION",
+        help="How long the spools of clients keep what they have; off: none has one.",
+    ),
+}
+NAMES = ("broker", *SECURITY, *WORKER, *WEB, *LOGS, *CLIENTS)
 """What may stand under `worker:` in finalizer.yaml."""
 
 

@@ -4,6 +4,12 @@ import asyncio
 import socket
 from pathlib import Path
 
+import pytest
+
+from finalizer.cli.check import command
+from finalizer.cli.options import Written
+from finalizer.client.spool.spool import TTL
+from finalizer.policy.quantities import duration_or_off
 from tests.cli.runs import run, start
 from tests.traffic import create_topics
 
@@ -20,6 +26,38 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert lines[3].startswith("3. ")
     assert "127.0.0.1:1" in lines[3]
     assert not ran.err
+
+
+@pytest.mark.parametrize(
+    ("file", "flags", "told"),
+    [
+        ("remember: {presumed: 1h}", [], ["remember.presumed is 1h, ", " for 24h: "]),
+        ("remember: {presumed: 1h}", ["--spool-ttl", "90m"], ["remember.presumed is 1h, ", " for 1h30m: "]),
+        ("remember: {presumed: 1h}\nworker: {spool_ttl: 2h}", [], [" for 2h: "]),
+        ("remember: {presumed: 1h}", ["--spool-ttl", "1h"], []),
+        ("remember: {presumed: 1h}\nworker: {spool_ttl: off}", [], []),
+        ("", [], []),
+        ("", ["--spool-ttl", "48h"], ["remember.presumed is 24h, ", " for 48h: "]),
+    ],
+)
+def test_no_spool_keeps_longer_than_the_worker_remembers(
+    file: str, flags: list[str], told: list[str], tmp_path: Path
+) -> None:
+    """An end that comes when its span is forgotten would make a second final; unsaid, spools keep what ours do."""
+    (tmp_path / "finalizer.yaml").write_text(file)
+    ran = run("check", "--broker", "127.0.0.1:1", *flags, folder=tmp_path)
+    problems = ran.out.splitlines()[1:]
+    assert len(problems) == 1 + bool(told)  # that nobody answers is one
+    for part in told:
+        assert part in problems[0]
+
+
+def test_the_time_that_spools_keep_is_a_duration() -> None:
+    """It is read as in finalizer.yaml, and its default is that of our spool."""
+    assert '"90" has no unit' in run("check", "--spool-ttl", "90").sentence
+    assert Written(duration_or_off()).convert("24h", None, None) == TTL.total_seconds() * 1e9
+    [default] = [one.default for one in command.params if one.name == "spool_ttl"]
+    assert default == "24h"
 
 
 def test_a_broker_that_never_answers_is_given_up_within_seconds() -> None:
