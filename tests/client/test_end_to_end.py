@@ -7,16 +7,24 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
 
+from finalizer.client.clock import SECOND
+from finalizer.client.events import Record
+from finalizer.client.sinks import Sink
+from finalizer.client.sinks.memory import MemorySink
+from finalizer.client.testing import FakeClock
 from tests.brokers import Broker
-from tests.client.app import BEAT, TTL
+from tests.client.app import BEAT, TTL, kafka
+from tests.client.spooling import SteppedClient
 from tests.contracts.stage import Stage, set_up
+from tests.traffic import Reader
 
 TERMS = """
 terms:
@@ -27,6 +35,8 @@ terms:
 safety: {settle: 1s}
 """
 NOBODY = "127.0.0.1:1"
+HOURS = 10
+"""Spans of the app that was offline for an hour."""
 
 
 class Told(NamedTuple):
@@ -45,13 +55,17 @@ class Apps:
 
     def __init__(self, stage: Stage, folder: Path) -> None:
         self._stage = stage
-        self._folder = folder
+        self.folder = folder
         self.killed_at = 0
         self.finals: dict[str, list[Told]] = {}
+        self.sent: list[Record] = []
+        """What the app that was offline for an hour has sent."""
+        self.seqs: dict[str, list[int]] = defaultdict(list)
+        """By trace: the numbers of the events that lie in the topic, in its order."""
 
     async def live(self, story: str, *, spool: str = "", broker: str = "") -> None:
         """One story, to its end, or until it is killed once it is ready."""
-        spool_path = str(self._folder / (spool or story))
+        spool_path = str(self.folder / (spool or story))
         address = broker or self._stage.broker.bootstrap
         command = [sys.executable, "-m", "tests.client.app", story, address, self._stage.topic, spool_path]
         app = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
@@ -81,10 +95,54 @@ class Apps:
             )
             self.finals.setdefault(span["name"], []).append(told)
 
+    async def read_evidence(self) -> None:
+        """Read what the app that was offline has sent."""
+        mine = {record.routing_key for record in self.sent}
+        async with Reader(self._stage.broker.bootstrap, self._stage.topic) as events:
+            await events.until(len(self.sent))
+            for record in await events.quiet(1):
+                if record.key in mine:
+                    self.seqs[record.key.decode()].append(json.loads(record.value)["seq"])
+
     def final(self, name: str) -> Told:
         """The one final of a span."""
         (told,) = self.finals[name]
         return told
+
+
+class Cut(MemorySink):
+    """A network that may be down, with Kafka behind it; keeps what went through."""
+
+    def __init__(self, kafka: Sink) -> None:
+        super().__init__()
+        self._kafka = kafka
+
+    def send(self, records: Sequence[Record]) -> Sequence[int]:
+        super().send(records)
+        return self._kafka.send(records)
+
+    def close(self) -> None:
+        self._kafka.close()
+
+
+def an_hour_offline(broker: str, topic: str, folder: Path) -> list[Record]:
+    """Spans that begin with a network, beat for an hour without one, and end; the hour is the client's alone."""
+    clock = FakeClock()
+    clock.set_wall(time.time() - clock.wall() / SECOND - 3600)
+    network = Cut(kafka(broker, topic))
+    client = SteppedClient(folder / "hour", clock, network, heartbeat=10)
+    spans = [client.start_span(f"hour {number}") for number in range(HOURS)]
+    client.step()
+    network.down = True
+    for _ in range(360):
+        clock.advance(10)
+        client.step()
+    for span in spans:
+        span.end("ok")
+    network.down = False
+    client.step()
+    client.close()
+    return network.records
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -103,6 +161,9 @@ async def apps(embedded_broker: str, tmp_path_factory: pytest.TempPathFactory) -
         await apps.live("uploads")
         await apps.live("uploads_elsewhere")
 
+    async def hour_offline() -> None:
+        apps.sent = await asyncio.to_thread(an_hour_offline, broker.bootstrap, stage.topic, apps.folder)
+
     async def offline() -> None:
         await apps.live("offline", broker=NOBODY)
         await apps.live("comes_back", spool="offline")
@@ -110,8 +171,9 @@ async def apps(embedded_broker: str, tmp_path_factory: pytest.TempPathFactory) -
     alone = ("ends_well", "takes_too_long", "killed_for_good", "pauses", "sleeps", "wakes", "tries_again")
     with stage.worker(terms=TERMS).start():
         late = comes_back("killed_for_long", after=2 * TTL)
-        await asyncio.gather(*map(apps.live, alone), comes_back("killed"), late, elsewhere(), offline())
-        await apps.read(len(alone) + 3 + 20)
+        await asyncio.gather(*map(apps.live, alone), comes_back("killed"), late, elsewhere(), offline(), hour_offline())
+        await apps.read(len(alone) + 3 + 20 + HOURS)
+        await apps.read_evidence()
         yield apps
 
 
@@ -180,3 +242,14 @@ def test_what_was_told_offline_arrives_with_the_network(apps: Apps) -> None:
     """Trace cache and sync: a run without a network, its spool sent by the next one; all of it, once."""
     found = {name: [told.cause for told in finals] for name, finals in apps.finals.items() if "offline" in name}
     assert found == {f"offline {number}": ["completed"] for number in range(20)}
+
+
+def test_an_hour_offline_arrives_whole_and_in_order(apps: Apps) -> None:
+    """Trace cache and sync: all heartbeats of the hour, each once, in the order of their span, and one final each."""
+    for number in range(HOURS):
+        told = apps.final(f"hour {number}")
+        assert (told.cause, told.revision, told.end - told.start) == ("completed", 1, 3600 * SECOND)
+    assert len(apps.seqs) == HOURS
+    for seqs in apps.seqs.values():
+        assert len(seqs) > 360
+        assert seqs == list(range(1, len(seqs) + 1))
