@@ -35,11 +35,15 @@ from finalizer.client.events import Record
 from finalizer.client.sinks import Sink, Undelivered, sink_of
 
 ARRIVE_SECONDS = 20.0
+speaking = threading.Lock()
 
 
 def say(entry: Entry) -> None:
-    """Write one line, whole, whatever becomes of this process next."""
-    os.write(sys.stdout.fileno(), msgspec.json.encode(entry) + b"\n")
+    """Write one line; it is out when this returns, whatever becomes of this process next."""
+    line = memoryview(msgspec.json.encode(entry) + b"\n")
+    with speaking:  # a pipe takes a long line in pieces
+        while line:
+            line = line[os.write(sys.stdout.fileno(), line) :]
 
 
 class ToldSink:

@@ -146,6 +146,8 @@ class App:
             code = self._process.returncode
             if code is not None:
                 raise Stop(Exit.FAULT, f"An app of the crowd ended by itself with exit code {code}.")
+            if self._listening.done():
+                self._listening.result()
             await asyncio.sleep(LOOK_SECONDS)
 
 
