@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from importlib.resources import files
 
 import pytest
 
@@ -12,6 +13,7 @@ from finalizer.cli.demo.diary import SLEW, Diary
 from finalizer.cli.demo.lines import Arrived, Begun, Closed, Holding, Paused, Ready, Recovered
 from finalizer.cli.demo.plans import SCRIPTS, Behaviour, how_many
 from finalizer.cli.demo.roles import PROCESSES, Fate, Role, make_role, make_roles
+from finalizer.policy.load import load
 
 KEY = "a1" * 16 + "b2" * 8
 SPAN = "a1" * 16 + "/" + "b2" * 8
@@ -64,6 +66,12 @@ def test_what_an_app_does_fits_into_the_time() -> None:
             for part in role.parts:
                 assert part.birth >= 0
                 assert part.birth + part.life <= (role.moment if role.fate is not Fate.WORKS else seconds + 1.0)
+
+
+def test_a_crowd_that_dies_on_purpose_is_no_outage() -> None:
+    """However large it is: neither safety holds back the verdicts that the demo waits for."""
+    safety = load((files("finalizer.cli.demo") / "finalizer.yaml").read_text()).safety
+    assert min(safety.outage.min_spans, safety.breaker.min_spans) >= 1_000_000
 
 
 def test_an_end_lies_between_the_moments_that_the_app_knows() -> None:
