@@ -192,6 +192,9 @@ def main() -> int:
     for title in served:
         p50, p99 = (statistics.median(one[title][part] for one in latencies) for part in ("p50", "p99"))
         print(f"{title:<58}{p50:>8.0f}{p99:>8.0f}")
+    for part in ("p50", "p99"):
+        ratios = [one["with finalizer.client"][part] / one["without"][part] for one in latencies]
+        print(f"ratio {part}, paired: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     memory = child("--side", "outage")
     told = ", ".join(f"{when} {size:.0f} MiB" for when, size in memory.items())
     print(f"sink down, {OUTAGE_EVENTS:,} events, 1,000 spans that beat: peak memory {told}")

@@ -40,7 +40,7 @@ class Place(NamedTuple):
 class App:
     """One app, through all its runs."""
 
-    def __init__(self, role: Role, place: Place, number: int, tell: Callable[[Truth], None]) -> None:
+    def __init__(self, role: Role, place: Place, *, number: int, tell: Callable[[Truth], None]) -> None:
         self.diary = Diary(role, tell)
         self._role = role
         self._process: Process
@@ -155,7 +155,7 @@ class Apps:
     """All apps. ``tell`` is told what must be written of each span, as soon as that is known."""
 
     def __init__(self, roles: Sequence[Role], place: Place, *, tell: Callable[[Truth], None]) -> None:
-        self._apps = [App(role, place, number, tell) for number, role in enumerate(roles)]
+        self._apps = [App(role, place, number=number, tell=tell) for number, role in enumerate(roles)]
 
     @property
     def begun(self) -> int:
