@@ -47,9 +47,10 @@ class Served:
         self._numbers = iter(range(10**9))
         given = {f"SERVED_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "gunicorn", "-c", "python:tests.client.served", "tests.client.served:app"]
+        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(PROJECT)]))
         self.process = subprocess.Popen(
             command,
-            env={**os.environ, "PYTHONPATH": str(PROJECT), "SERVED_SOCKET": self._socket, **given},
+            env={**os.environ, "PYTHONPATH": path, "SERVED_SOCKET": self._socket, **given},
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=self._log,
