@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,9 +69,9 @@ def test_ctrl_c_ends_it_in_good_order() -> None:
 
 
 @needs_proc
-def test_nothing_stays_behind_even_if_it_is_killed() -> None:
+def test_no_process_stays_behind_even_if_it_is_killed(tmp_path: Path) -> None:
     """SIGKILL leaves it no time to stop anything; broker, worker and apps end all the same, a frozen one too."""
-    with start("demo", "--plain") as demo:
+    with start("demo", "--plain", env={"TMPDIR": str(tmp_path)}) as demo:
         line_with(demo, b"clients at work")
         family = descendants(demo.pid)
         apps = apps_of(demo)
