@@ -7,6 +7,8 @@ from itertools import islice
 from time import process_time
 from typing import Final, NamedTuple
 
+from google_crc32c import value as crc32c
+
 from finalizer.bench.events import Row
 from finalizer.changelog import Changelog
 from finalizer.codecs.native import NativeDecoder
@@ -14,13 +16,17 @@ from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, first_watermark
+from finalizer.decision import Topic
 from finalizer.pipeline import Encoding, Header
 from finalizer.policy.load import load
-from finalizer.shell.placement import partition_of
+from finalizer.shell.outbox import Destination, Outbox
+from finalizer.shell.partition import SLICE_RECORDS
+from finalizer.shell.writer import BATCH_BYTES
 
 TOPIC: Final = "spans.events"
-FRAME: Final = 2000
+FRAME: Final = SLICE_RECORDS
 NOW_MS: Final = 1_747_648_800_000
+OUTPUTS: Final = {topic: Destination(topic.name.lower(), 4) for topic in Topic}
 LATER: Final = 60 * SECOND
 
 
@@ -71,11 +77,14 @@ class Lane:
         decided = self.course.hear(TOPIC, frame, end=frame[-1].offset + 1, stamped=True, now=now)
         assert decided.watermark is not None
         self._changelog.watermark = decided.watermark
+        outbox = Outbox(transactional=True)
+        outbox.carry(decided.decision.outputs, OUTPUTS)
         written = 0
-        for outputs, changes in self._changelog.writes([decided.decision], of_timer=False):
+        for _, changes in self._changelog.writes(decided.decision, of_timer=False, sends=True):
             written += sum(len(key) + len(value or b"") for key, value in changes)
-            for output in outputs:
-                partition_of(output.key, 4)
+            outbox.log("changelog", self._number, changes, most=BATCH_BYTES)
+        for _, _, batch in outbox.batches:
+            batch.build(crc32c, producer_id=1, epoch=0, sequence=0)
         return written
 
 
