@@ -99,7 +99,7 @@ class EvidenceDecoder:
                 progress, interval, timeout, expires, lifecycle,
             ) = _decode(memoryview(value)[2:])  # fmt: skip
             body = None if number is None else body_of(number, data)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Unusable(Reason.MALFORMED, f"not re-keyed evidence: {error}") from error
         topic = self._names.setdefault(topic, topic)  # the state keeps it, once
         if not stamped:
@@ -139,5 +139,5 @@ def decode_mark(value: bytes) -> list[Vouched]:
     """What a mark says. Raises `Unusable`."""
     try:
         return _decode_mark(memoryview(value)[2:])
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Unusable(Reason.MALFORMED, f"not a mark: {error}") from error

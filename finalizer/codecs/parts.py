@@ -14,8 +14,10 @@ from finalizer.codecs.errors import Unusable
 from finalizer.core.model import Coordinates, Evidence
 
 
-class BadPart(msgspec.Struct, frozen=True, gc=False):
+class BadPart(msgspec.Struct, frozen=True):
     """A part of a record that could not be used."""
+
+    # Not `gc=False`: an error knows the frames it came through, and with them, in a circle, the part itself.
 
     value: bytes
     """The log's or span's own bytes, as they stand in the record (protobuf: as that message is written again)."""

@@ -43,6 +43,17 @@ encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Release).decode
 
 
+def read(value: bytes | None) -> Release:
+    """What a record says. Raises `ValueError` where that is nothing we know."""
+    try:
+        release = _decode(value or b"")
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    if not 0 < release.for_seconds <= LONGEST_SECONDS:
+        raise ValueError(f"for_seconds is {release.for_seconds:g}, not up to {LONGEST_SECONDS}")
+    return release
+
+
 class Control:
     """Follows the control topic, and fills the worker's releases."""
 
@@ -71,10 +82,8 @@ class Control:
         """Take in one record; one that is not ours to read is passed by, and told."""
         self._next = record.offset + 1
         try:
-            release = _decode(record.value or b"")
-            if not 0 < release.for_seconds <= LONGEST_SECONDS:
-                raise msgspec.ValidationError(f"for_seconds is {release.for_seconds:g}, not up to {LONGEST_SECONDS}")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            release = read(record.value)
+        except ValueError as error:
             log.warning(
                 "ignored", "a control record that says nothing we know", offset=record.offset, reason=str(error)
             )

@@ -137,3 +137,17 @@ def test_a_newer_format_is_not_bad_data() -> None:
     """What a newer release wrote is neither rejected nor passed over: the worker must not go on."""
     with pytest.raises(NewerFormat, match=f"format {VERSION + 1}"):
         is_mark(bytes((VERSION + 1, 0)) + b"whatever")
+
+
+def test_what_nests_without_end_is_unusable() -> None:
+    """A stranger's record costs itself: neither decoder may run into the interpreter's own limit."""
+    more = b"\x91" * 100_000 + b"\xc0"
+    mark = encode_mark([Vouched("otlp_logs", 7, T0)])
+    longer = mark[:3] + bytes([mark[3] + 1]) + mark[4:] + more
+    for decode, bad in (
+        (decode_mark, longer),
+        (decode_mark, mark[:2] + more),
+        (EvidenceDecoder({}).decode, b"\x01\x00" + more),
+    ):
+        with pytest.raises(Unusable):
+            decode(bad)
