@@ -12,7 +12,7 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3;
              command -v $$p >/dev/null 2>&1 && $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pure sim test-kafka test-otel bench profile bench-check lint types kafka collector clean
+.PHONY: help install demo test test-pure sim fuzz test-kafka test-otel bench profile bench-check lint types kafka collector clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test-pure: $(STAMP) ## the law, the stories and the bugs put in, on the sources 
 
 sim: $(STAMP) ## 10,000 made worlds with every fault, in virtual time; `make sim ARGS="--seed 7 --worlds 1"`
 	@.venv/bin/finalizer sim --worlds 10000 $(ARGS)
+
+fuzz: $(STAMP) ## a million inputs that nobody should send, guided by coverage; `make fuzz ARGS="--inputs 10000000"`
+	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) -c constraints.txt 'atheris>=3.0'
+	@$(PY) -m tests.fuzz $(ARGS)
 
 test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars are fetched once)
 	@$(PY) -m tests.brokers.kafka --check
