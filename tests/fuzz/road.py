@@ -45,9 +45,9 @@ POLICY = load(
       {heartbeat: {interval: 1s, max: 3s, allowance: 1s}, start_grace: 3s, orphan_grace: 2s, silence: 6s,
        max_duration: 12s, background_grace: 4s}
     rules: [{name: uploads, match: {span_type: upload}, terms: {progress_timeout: 5s, late_end: dead_letter}}]
-    remember: {finished: 24h}
+    remember: {finished: 24h, max_bytes: 64MiB}
     safety: {settle: 1s}
-    limits: {open_spans: 10}
+    limits: {open_spans: 10, bytes: 64MiB}
     """
 )
 TOPICS = (DIRECT, EVIDENCE)
@@ -93,14 +93,18 @@ class Journey:
         self.finals: set[bytes] = set()
         """Ids of those that were written."""
         self._now = EPOCH
-        self._changes: list[tuple[bytes, bytes | None]] = []
+        self.rejected = 0
+        self.letters = 0
+        """Of spans without a start."""
+        self._changes: dict[bytes, bytes] = {}
+        """The changelog, compacted."""
         self._ends = dict.fromkeys((*TOPICS, *FOREIGN.values()), 0)
         self._begin()
 
     def _begin(self) -> None:
         codec = StateCodec((*TOPICS, *EVERYWHERE), 0)
         restored = Restored()
-        for key, value in self._changes:
+        for key, value in self._changes.items():
             restored.apply(codec, key, value)
         watermark = restored.watermark or first_watermark(
             POLICY, dict.fromkeys(TOPICS, -1), delivery="exactly_once", partitions=1, sources=list(FOREIGN.values())
@@ -142,6 +146,7 @@ class Journey:
         one.decode(group, group.records)
         one.written(group)
         assert len(group.rejected) + len(group.entries) == group.seen
+        self.rejected += len(group.rejected)
         for entry in group.entries:
             self._take(EVIDENCE, entry.value)
         self._mark(one)
@@ -207,7 +212,10 @@ class Journey:
         if decided.watermark is not None:
             self._changelog.watermark = decided.watermark
         for write in self._changelog.writes([decided.decision], of_timer=decided.watermark is None):
-            self._changes += write.changes
+            for key, value in write.changes:
+                self._changes.pop(key, None)
+                if value is not None:
+                    self._changes[key] = value
             for output in write.outputs:
                 self._written(output)
 
@@ -222,6 +230,9 @@ class Journey:
             assert output.value is not None
             letter = msgspec.json.decode(output.value, type=_Letter)
             assert letter.incomplete is not (letter.kind == "resolved")
+            self.letters += letter.kind == "missing_start"
+        else:
+            self.rejected += 1
 
 
 class _Span(msgspec.Struct, rename="camel"):
