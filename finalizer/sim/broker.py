@@ -42,6 +42,8 @@ class Log:
         self.partition = partition
         self.records: list[Record] = []
         self._offsets: list[int] = []
+        self.first = 0
+        """What lies before was deleted."""
         self.end = 0
 
     def append(self, key: bytes | None, value: bytes | None, timestamp: int) -> Record:

@@ -73,6 +73,10 @@ class Crowd:
             meant = again if lasts < NOTICED else meant
             kernel.at(again, lambda: self._land(client, event, value, meant))
             return
+        if self._scene.offline_until > kernel.now:
+            again = self._scene.offline_until + client.comeback
+            kernel.at(again, lambda: self._land(client, event, value, meant))
+            return
         self.pending -= 1
         given = plan.inputs[event.to]
         number = partition_of(client.name, plan.partitions)

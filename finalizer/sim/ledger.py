@@ -33,6 +33,8 @@ class Final(NamedTuple):
     """The partition's clock when it was decided."""
     at: int
     """When it was written."""
+    gap: bool
+    """It says that evidence may be lost."""
 
     @property
     def reported(self) -> bool:
@@ -91,4 +93,5 @@ def _final(value: bytes, headers: Mapping[str, bytes], at: int) -> tuple[SpanKey
         int(told.get("span_finalizer.deadline_unix_nano", 0)),
         int(headers["span-finalizer-detected-at"]),
         at,
+        bool(told.get("span_finalizer.evidence_gap")),
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-import msgspec
-
 from finalizer.core.terms import MINUTE, SECOND
 from finalizer.sim.lives import Lives
+from finalizer.sim.ordeals import crowded, cut_off, eaten, mass_death
 from finalizer.sim.plan import MILLISECOND, Client, Fault, Input, Plan, What, Where
 
 LONG_OUTAGE = (5 * SECOND, 25 * SECOND)
@@ -17,13 +16,22 @@ SHORT_OUTAGE = (200 * MILLISECOND, 1500 * MILLISECOND)
 _COMMITS = (Where.BEFORE_BEGIN, Where.BEFORE_OUTPUTS, Where.BETWEEN_SENDS, Where.BEFORE_COMMIT, Where.BEFORE_ACK)
 _RESTORES = (Where.FENCED, Where.RESTORING, Where.BEFORE_TOUCH)
 _HOUR = 60 * MINUTE
+_ORDEALS = ((0.1, mass_death), (0.18, crowded), (0.22, cut_off), (0.27, eaten))
+"""Kinds of worlds, and the share of all up to which they are made."""
 
 
 def make_plan(seed: int) -> Plan:
     """The world of this seed."""
     chance = Random(seed)
-    if chance.random() < 0.1:
-        return _mass_death(msgspec.structs.replace(make_plan(chance.getrandbits(40)), seed=seed), chance)
+    kind = chance.random()
+    for below, ordeal in _ORDEALS:
+        if kind < below:
+            return ordeal(_ordinary(Random(chance.getrandbits(40)), seed), chance)
+    return _ordinary(chance, seed)
+
+
+def _ordinary(chance: Random, seed: int) -> Plan:
+    """A world with all faults, and room for every span."""
     exactly_once = chance.random() < 0.75
     inputs = _inputs(chance)
     settle = chance.choice((4, 6)) * SECOND
@@ -47,24 +55,6 @@ def make_plan(seed: int) -> Plan:
         faults=faults,
         lasts=lasts,
     )
-
-
-def _mass_death(plan: Plan, chance: Random) -> Plan:
-    """A world like this one in which most clients fall silent at once, and the breaker stops that from closing all."""
-    silent = chance.randint(plan.lasts // 4 // MILLISECOND, plan.lasts // 2 // MILLISECOND) * MILLISECOND
-    twins = (msgspec.structs.replace(client, name=f"{client.name}-twin") for client in plan.clients)
-    clients = (one if chance.random() < 0.2 else _silenced(one, silent) for one in (*plan.clients, *twins))
-    safety = {**plan.config["safety"], "breaker": {"window": "10s", "min_spans": 10, "max_share": 0.5}}
-    return msgspec.structs.replace(
-        plan,
-        config={**plan.config, "safety": safety},
-        partitions=1,
-        clients=tuple(client for client in clients if client.events),
-    )
-
-
-def _silenced(client: Client, at: int) -> Client:
-    return msgspec.structs.replace(client, events=tuple(one for one in client.events if one.at < at))
 
 
 def _inputs(chance: Random) -> tuple[Input, ...]:

@@ -16,6 +16,7 @@ from finalizer.core.terms import SECOND
 from finalizer.sim.broker import Fate
 from finalizer.sim.clients import Landed, span_key
 from finalizer.sim.closes import Closes
+from finalizer.sim.evictions import Evictions
 from finalizer.sim.ledger import REPORTED, Final, Ledger
 from finalizer.sim.masses import mass_closes
 from finalizer.sim.scene import EPOCH, Finding, Trouble
@@ -43,13 +44,19 @@ class Oracle:
         landed: dict[SpanKey, list[Landed]] = defaultdict(list)
         self._garbage: Counter[bytes] = Counter()
         self._garbage_at: dict[bytes, int] = {}
+        self._gaps: dict[SpanKey, int] = {}
+        """Spans of which records were deleted unread -> when."""
         for record in world.crowd.landed:
-            if record.event.type is None:
+            gone_at, gone = world.deleted.get((record.topic, record.partition), (0, range(0)))
+            if record.offset in gone:
+                self._gaps[span_key(record.client.name)] = gone_at
+            elif record.event.type is None:
                 self._garbage[record.value] += 1
                 self._garbage_at[record.value] = record.at
             else:
                 landed[span_key(record.client.name)].append(record)
         self._landed = landed
+        self._evictions = Evictions(world.scene.policy, self._ledger, landed)
 
     def findings(self) -> list[Finding]:
         """All that is wrong."""
@@ -85,6 +92,17 @@ class Oracle:
             yield from self._presumed(presumed, records)
         yield from self._reported(finals if presumed is None else finals[1:], presumed, records)
         yield from self._letters(key, finals, records)
+        yield from self._marks(finals, records, self._gaps.get(key))
+
+    def _marks(
+        self, finals: Sequence[Final], records: Sequence[Landed], gap: int | None
+    ) -> Iterator[tuple[Trouble, str]]:
+        """A span that was heard, and then not heard for that, says so on its final."""
+        deleted = self._world.deleted
+        if gap is None or finals[0].at <= gap or finals[0].gap:
+            return
+        if any(one.offset < deleted[one.topic, one.partition][1].start for one in records):
+            yield Trouble.WRONG, f"{finals[0].told()} says nothing of the records that were lost"
 
     def _ids(
         self, finals: Sequence[Final], uncommitted: Sequence[Final], *, same_bytes: bool
@@ -115,7 +133,8 @@ class Oracle:
         kinds = Counter(letter.kind for letter in letters)
         orphan = next((letter for letter in letters if letter.kind == "missing_start"), None)
         if orphan is not None:
-            for trouble, what in self._closes.orphan(orphan, records):
+            judge = self._closes.orphan if orphan.deadline else self._evictions.orphan
+            for trouble, what in judge(orphan, records):
                 yield trouble, f"dead letter missing_start: {what}"
         elif not any(map(starts, records)):
             yield Trouble.MISSING, "nobody told its start, and there is no dead letter"
@@ -139,6 +158,8 @@ class Oracle:
 
     def _presumed(self, final: Final, records: Sequence[Landed]) -> Iterator[tuple[Trouble, str]]:
         judge = self._closes.presumed if self._is_trustworthy(records) else self._closes.presumed_anyhow
+        if final.cause == "evicted":
+            judge = self._evictions.presumed
         for trouble, what in judge(final, records):
             yield trouble, f"{final.told()}: {what}"
 

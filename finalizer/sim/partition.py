@@ -63,12 +63,16 @@ class Host(Protocol):
 
 
 class Frame(NamedTuple):
-    """What one poll returned of one topic: records, and the positions before and after it."""
+    """What one poll returned of one topic: records, and the positions before and after it.
+
+    Without records: what lay between was deleted.
+    """
 
     topic: str
     begin: int
     end: int
     records: Sequence[Record]
+    lost: bool = False
 
 
 class Partition:
@@ -181,6 +185,9 @@ class Partition:
             course.clock.moved(topic, position=position)
         else:
             del self._fetched[topic]
+            if position < log.first:
+                self._accept(Frame(topic, position, log.first, (), lost=True))
+                self._positions[topic] = position = log.first
             records, end = log.read(position, host.most_records, until)
             if end > position and not (topic in self._goes_on and host.loses_frame()):
                 self._accept(Frame(topic, position, end, records))
@@ -205,7 +212,9 @@ class Partition:
         course, host = self.course, self._host
         self._tick()
         while self._inbox and len(self._queue) < QUEUE_ITEMS:
-            topic, _, end, records = self._inbox.popleft()
+            topic, _, end, records, lost = self._inbox.popleft()
+            if lost:
+                course.lost()
             self._queue.append(course.hear(topic, records, end=end, stamped=host.stamped[topic], now=host.time()))
             self._tick()
 

@@ -39,6 +39,8 @@ class Trouble(Enum):
     """A span was closed before it was due."""
     MASS_CLOSE = "mass close"
     """More was closed by inference within a window than the breaker lets through."""
+    CROWDED = "crowded"
+    """More was open than there is room for, or a span was evicted though there was."""
     LATE = "late"
     """Something was written later than it must be."""
     WRONG = "wrong"
@@ -81,6 +83,8 @@ class Scene:
         self.findings: list[Finding] = []
         self.releases = Releases()
         self.frames_lost = 0
+        self.offline_until = 0
+        """Until then no client reaches the broker."""
         self.restores = 0
         self.reached: Callable[[int, Where], None] = lambda _seat, _where: None
         self.loses_frame: Callable[[int], bool] = lambda _seat: False

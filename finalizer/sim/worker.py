@@ -12,7 +12,7 @@ from enum import Enum
 from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.state import StateCodec
 from finalizer.core.terms import SECOND
-from finalizer.course import Course, Hole, first_watermark
+from finalizer.course import Course, Hole, first_watermark, past_gaps
 from finalizer.pipeline import Record as Consumed
 from finalizer.sim.broker import Fenced
 from finalizer.sim.group import SESSION, Answer
@@ -258,6 +258,8 @@ class Worker:
             delivery="exactly_once" if plan.exactly_once else "effectively_once",
             partitions=plan.partitions,
         )
+        first = {topic: broker.inputs[topic][number].first for topic in topics}
+        watermark, _ = past_gaps(watermark, first, restored.states)
         course = Course(
             policy,
             watermark,

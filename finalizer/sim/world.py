@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 
 from finalizer.changelog import Restored
@@ -33,6 +34,8 @@ class World:
         self.crowd = Crowd(self.scene)
         self.whole_at = EPOCH
         """Since when nothing is broken."""
+        self.deleted: dict[tuple[str, int], tuple[int, range]] = {}
+        """Topic and partition -> when records of it were deleted, and the offsets of those that nobody had read."""
         self._workers: dict[int, Worker] = {}
         self._members = 0
         self._armed: list[Fault] = []
@@ -44,6 +47,8 @@ class World:
         for seat, at in enumerate(plan.workers):
             self.scene.kernel.at(EPOCH + at, partial(self._start, seat))
             self._until(EPOCH + at)
+        if self.scene.policy.limits.open_spans is not None:
+            self.scene.kernel.at(EPOCH, self._weigh)
         for fault in plan.faults:
             self.scene.kernel.at(EPOCH + fault.at, partial(self._break, fault))
 
@@ -74,6 +79,17 @@ class World:
             kernel.run_until(self.now + SECOND)
         kernel.run_until(self.now + QUIET)
         self._compare()
+
+    def _weigh(self) -> None:
+        """Each second: no more is open than there is room for, but for what came in one poll."""
+        room = (self.scene.policy.limits.open_spans or 0) // self.plan.partitions + self.plan.most_records
+        for worker in self._workers.values():
+            for number, partition in worker.partitions.items():
+                if worker.alive and partition.course.spans.open > room:
+                    told = f"partition {number}: {partition.course.spans.open} are open, and there is room for {room}"
+                    self.scene.find(Trouble.CROWDED, told)
+                    return
+        self.scene.kernel.at(self.now + SECOND, self._weigh)
 
     def _closed(self) -> bool:
         """True if nothing is open, unread, or not yet durable."""
@@ -151,11 +167,15 @@ class World:
                 if broker.back_at is None or broker.back_at < self.now + fault.lasts:
                     broker.back_at = self.now + fault.lasts
                     self.scene.kernel.at(broker.back_at, self._back)
+            case What.OFFLINE:
+                self.scene.offline_until = self.now + fault.lasts
             case What.SLOW:
                 broker.slowness += fault.lasts
                 self.scene.kernel.at(self.now + fault.lasts, lambda: self._fast_again(fault.lasts))
             case What.COMPACT:
                 broker.compact()
+            case What.RETAIN:
+                self._retain()
             case _ if worker is not None and worker.alive:
                 self._break_worker(worker, fault)
 
@@ -180,6 +200,23 @@ class World:
         if broker.back_at is not None and broker.back_at <= self.now:
             broker.back_at = None
             self.scene.group.back(self.now)
+
+    def _retain(self) -> None:
+        """Most of what nobody has read is gone: what is read, is that up to the consumer's position, or was durable."""
+        living = (worker for worker in self._workers.values() if worker.alive)
+        having = {number: one for worker in living for number, one in worker.partitions.items()}
+        for topic, logs in self.scene.broker.inputs.items():
+            for number, log in enumerate(logs):
+                one = having.get(number)
+                read = self._durable(number).get(topic, -1) + 1 if one is None else one.positions[topic]
+                log.first = log.end - (log.end - read) // 3
+                self.deleted[topic, number] = self.now, range(read, log.first)
+
+    def _durable(self, number: int) -> Mapping[str, int]:
+        codec, restored = StateCodec(list(self.scene.stamped), number), Restored()
+        for key, value in self.scene.broker.changelog(number):
+            restored.apply(codec, key, value)
+        return {} if restored.watermark is None else restored.watermark.offsets
 
     def _fast_again(self, lasted: int) -> None:
         self.scene.broker.slowness -= lasted

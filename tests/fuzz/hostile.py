@@ -1,4 +1,4 @@
-"""Records that nobody should send, in each format that comes in: one finished span each, with one thing wrong or strange.
+"""Records that nobody should send, in each format that comes in: one finished span each, one thing wrong or strange.
 
 A value stands in the place of the span's attribute `a`.
 """

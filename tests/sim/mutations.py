@@ -12,10 +12,11 @@ from finalizer.changelog import Changelog, Restored, Write
 from finalizer.codecs.state import StateCodec
 from finalizer.core import lifecycle
 from finalizer.core.clock import PartitionClock, Reading, _Topic
+from finalizer.core.crowd import Crowd
 from finalizer.core.law import LAW, Act
-from finalizer.core.model import End, Evidence, Phase, State
+from finalizer.core.model import End, Evidence, Moment, Phase, State
 from finalizer.core.remembered import Remembered
-from finalizer.core.safety import Breaker
+from finalizer.core.safety import Breaker, Outages, Pause
 from finalizer.course import Course
 from finalizer.pipeline import Decision
 from finalizer.sim.broker import Broker, _Producer
@@ -157,6 +158,33 @@ def no_breaker(patch: Patch) -> None:
     patch.setattr(Breaker, "trip", lambda *_: None)
 
 
+def no_room_made(patch: Patch) -> None:
+    """However much is open, nothing is closed for it."""
+    patch.setattr(Crowd, "over", False)
+
+
+def no_suspicion(patch: Patch) -> None:
+    """Where nobody is heard any more, all have died."""
+    patch.setattr(Outages, "_is_outage", lambda *_: False)
+
+
+def no_credit(patch: Patch) -> None:
+    """The patience of a group stands still from the suspicion on, and not from the last beat that was heard."""
+    suspected = Outages._suspected
+
+    def late(self: Outages, group: str, beats: Any, now: Moment) -> Pause:
+        return msgspec.structs.replace(suspected(self, group, beats, now), began=now.patience)
+
+    patch.setattr(Outages, "_suspected", late)
+
+
+def gap_unmarked(patch: Patch) -> None:
+    """What was deleted before it was read is passed over in silence."""
+    moment, heard_at = Course._moment, Course._heard_at
+    patch.setattr(Course, "_moment", lambda *given: moment(*given).but(gap=0))
+    patch.setattr(Course, "_heard_at", lambda *given: heard_at(*given).but(gap=0))
+
+
 def torn_group(patch: Patch) -> None:
     """A group may reach the changelog without its first record."""
     records = Changelog._records
@@ -182,4 +210,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     beats_forgotten_by_restart,
     torn_group,
     no_breaker,
+    no_room_made,
+    no_suspicion,
+    no_credit,
+    gap_unmarked,
 )

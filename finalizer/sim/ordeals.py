@@ -1,0 +1,107 @@
+"""Worlds in which one safety is needed: most clients die at once, more is open than there is room for, all clients are
+cut off for minutes, or records are gone before they were read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import msgspec
+
+from finalizer.core.terms import SECOND
+from finalizer.sim.plan import MILLISECOND, Client, Event, Fault, Plan, What
+
+ROOM = 10
+"""Open spans that a worker may have."""
+AT_ONCE = 5
+"""Records of one poll: so many more may be open until there is room again."""
+BEAT = 2 * SECOND
+DEAD = 3
+"""Clients that die and do not tell."""
+
+
+def mass_death(plan: Plan, chance: Random) -> Plan:
+    """Most clients fall silent at once, and the breaker stops that from closing all."""
+    silent = chance.randint(plan.lasts // 4 // MILLISECOND, plan.lasts // 2 // MILLISECOND) * MILLISECOND
+    clients = (one if chance.random() < 0.2 else _silenced(one, silent) for one in _doubled(plan))
+    return msgspec.structs.replace(
+        plan,
+        config=_with(plan, "safety", breaker={"window": "10s", "min_spans": 10, "max_share": 0.5}),
+        partitions=1,
+        clients=tuple(client for client in clients if client.events),
+    )
+
+
+def crowded(plan: Plan, _: Random) -> Plan:
+    """More is open than memory has room for."""
+    return msgspec.structs.replace(
+        plan,
+        config=_with(plan, "limits", open_spans=ROOM),
+        partitions=1,
+        most_records=AT_ONCE,
+        clients=tuple(_doubled(plan)),
+    )
+
+
+def cut_off(plan: Plan, chance: Random) -> Plan:
+    """For minutes no client reaches the broker, or nobody does: an outage, and no death."""
+    what = chance.choice((What.OFFLINE, What.DOWN))
+    begins = chance.randint(15, 25) * SECOND
+    lasts = chance.randint(30, 150) * SECOND
+    back = begins + lasts
+    terms = {**plan.config["terms"], "max_duration": "10m"}
+    outage = {"window": "10s", "min_spans": DEAD + 1, "max_pause": "10m"}
+    clients = tuple(_beating(chance, number, begins, back) for number in range(chance.randint(12, 20)))
+    quiet = (What.KILL, What.STOP, What.COMPACT)
+    return msgspec.structs.replace(
+        plan,
+        config={**_with(plan, "safety", outage=outage), "terms": terms},
+        inputs=(msgspec.structs.replace(plan.inputs[0], create_time=False),),
+        partitions=1,
+        clients=clients,
+        faults=(
+            Fault(at=begins, what=what, lasts=lasts),
+            *(one for one in plan.faults if one.what in quiet),
+        ),
+        lasts=back + 40 * SECOND,
+    )
+
+
+def eaten(plan: Plan, chance: Random) -> Plan:
+    """Retention deletes records that the only worker has not read, while it is gone or stands still."""
+    at, what = chance.randint(10, 40) * SECOND, chance.choice((What.KILL, What.FREEZE))
+    lasts = chance.randint(3, 15 if what is What.KILL else 5) * SECOND
+    return msgspec.structs.replace(
+        plan,
+        exactly_once=True,
+        workers=(0,),
+        faults=(Fault(at=at, what=what, lasts=lasts), Fault(at=at + lasts - SECOND, what=What.RETAIN)),
+    )
+
+
+def _beating(chance: Random, number: int, begins: int, back: int) -> Client:
+    """A client that beats until it ends, or dies, after all were back. Few die, so nobody takes it for an outage."""
+    born = chance.randint(0, (begins - 5 * SECOND) // MILLISECOND) * MILLISECOND
+    dies = back + chance.randint(8_000, 30_000) * MILLISECOND
+    fields = {"heartbeat_interval_ms": BEAT // MILLISECOND}
+    events = [Event(at=born, type="start", fields=fields)]
+    events += [Event(at=at, type="heartbeat") for at in range(born + BEAT, dies, BEAT)]
+    if number >= DEAD:
+        events.append(Event(at=dies, type="end"))
+    comeback = chance.randint(100, 1500) * MILLISECOND
+    return Client(name=f"{chance.getrandbits(24):06x}-{number}", events=tuple(events), comeback=comeback)
+
+
+def _doubled(plan: Plan) -> Iterator[Client]:
+    yield from plan.clients
+    for client in plan.clients:
+        yield msgspec.structs.replace(client, name=f"{client.name}-twin")
+
+
+def _silenced(client: Client, at: int) -> Client:
+    return msgspec.structs.replace(client, events=tuple(one for one in client.events if one.at < at))
+
+
+def _with(plan: Plan, section: str, **told: object) -> dict[str, object]:
+    return {**plan.config, section: {**plan.config.get(section, {}), **told}}
