@@ -24,7 +24,7 @@ from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import DeadLetter, Effects, Emit, Late
 from finalizer.core.lifecycle import hear, weight
 from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey, State
-from finalizer.core.remembered import fits, remembered_state
+from finalizer.core.remembered import fits, remembered_end, remembered_state
 from finalizer.core.safety import Releases
 from finalizer.core.spans import Spans
 from finalizer.core.terms import Terms
@@ -36,6 +36,7 @@ from finalizer.policy.schema import Include, Policy
 __all__ = ["Decision", "Decode", "Encoding", "Header", "Output", "Record", "Road", "Topic"]
 
 _OPEN: typing.Final = Phase.OPEN
+_FINISHED: typing.Final = Phase.FINISHED
 _COMPLETED: typing.Final = Cause.COMPLETED
 _NOTHING_KNOWN: typing.Final = describe(())
 
@@ -152,8 +153,9 @@ class Road:
             state = states.get(key)
             if key not in touched:
                 touched[key] = state
-            if state is None:
-                end = memory.end_of(key)
+            if state is None or (state.phase is _FINISHED and _plain(state)):
+                # What ended well in this very frame is known as what did in an earlier one: by its end alone.
+                end = memory.end_of(key) if state is None else remembered_end(state.end)
                 if end is not None:
                     state = remembered_state(end)
                 terms = terms_for(evidence.subject or _NOTHING_KNOWN)

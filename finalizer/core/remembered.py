@@ -67,6 +67,13 @@ def unpack(block: Block) -> list[Entry]:
 _NOWHERE: Final = Coordinates("", 0, 0, 0)
 
 
+def remembered_end(end: End | None) -> End | None:
+    """What is left of an end that fits."""
+    if end is None:
+        return None
+    return End(Cause.COMPLETED, end.at, Status(StatusCode.UNSET if end.status is None else end.status.code))
+
+
 def remembered_state(end: End) -> State:
     """The state that a fingerprint stands for: finished, sealed by `end`, nothing else known."""
     status = end.status or Status(StatusCode.UNSET)

@@ -99,7 +99,7 @@ class Oracle:
     ) -> Iterator[tuple[Trouble, str]]:
         """A span that was heard, and then not heard for that, says so on its final."""
         deleted = self._world.deleted
-        if gap is None or finals[0].at <= gap or finals[0].gap:
+        if gap is None or finals[0].detected <= gap or finals[0].gap:
             return
         if any(one.offset < deleted[one.topic, one.partition][1].start for one in records):
             yield Trouble.WRONG, f"{finals[0].told()} says nothing of the records that were lost"

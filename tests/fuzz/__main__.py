@@ -28,7 +28,7 @@ SLOWEST_SECONDS = 10
 MOST_MIB = 1024
 """Beyond these one input, or one run, is a finding."""
 _DONE = re.compile(r"stat::number_of_executed_units: +(\d+)")
-_NOISE = ("INFO: ", "#", "\t")
+_NOISE = ("INFO: ", "WARNING: Failed to find", "#", "\t")
 
 
 class Ran(NamedTuple):
@@ -65,7 +65,7 @@ def fuzz(target: Named, inputs: int) -> Ran:
         check=False,
     )
     counted = _DONE.search(done.stderr)
-    found = "" if done.returncode == 0 else "\n".join(_told(done.stderr))
+    found = "" if done.returncode == 0 else "\n".join([*_told(done.stderr), f"exit code {done.returncode}"])
     return Ran(target.name, int(counted[1]) if counted else 0, time.monotonic() - begun, found)
 
 
