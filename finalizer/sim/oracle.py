@@ -20,7 +20,7 @@ from finalizer.sim.evictions import Evictions
 from finalizer.sim.ledger import REPORTED, Final, Ledger
 from finalizer.sim.masses import mass_closes
 from finalizer.sim.scene import EPOCH, Finding, Trouble
-from finalizer.sim.truth import chain, start_of, starts
+from finalizer.sim.truth import Link, chain, start_of, starts
 from finalizer.sim.world import World
 
 READY = 10 * SECOND
@@ -147,8 +147,7 @@ class Oracle:
             has_letter = final.cause != "completed"
         if orphan is not None:
             wanted["missing_start"] = 1
-        reported = sum(final.reported for final in finals)
-        wanted["late_end"] = max(0, len(chain(records, _closed_at(finals))) - reported)
+        wanted["late_end"] = sum(not link.is_final for link in chain(records, _closed_at(finals)))
         if not _in_one_topic(records):
             wanted["late_end"] = kinds["late_end"]
         if not self._plan.exactly_once:
@@ -174,11 +173,11 @@ class Oracle:
     ) -> Iterator[tuple[Trouble, str]]:
         """The finals that clients told, against their ends in the order of the log."""
         links, started = chain(records, None if presumed is None else presumed.end), start_of(records)
-        wanted = [(link.end.cause, max(link.end.at, started), link.certain) for link in links]
+        wanted = [(link.end.cause, max(link.end.at, started)) for link in links if link.is_final]
         found = [(final.cause, final.end) for final in finals]
-        is_right = _follows(found, wanted) if _in_one_topic(records) else _rises(found, wanted)
+        is_right = found == wanted if _in_one_topic(records) else _rises(found, links)
         if not is_right:
-            yield Trouble.WRONG, f"{_told(found)} was reported, and not {_told([link[:2] for link in wanted])}"
+            yield Trouble.WRONG, f"{_told(found)} was reported, and not {_told(wanted)}"
             return
         until = max(*(record.at for record in records), self._ready_at) + PROMPT
         for final in finals:
@@ -215,22 +214,10 @@ def _in_one_topic(records: Sequence[Landed]) -> bool:
     return len({record.topic for record in records}) == 1
 
 
-def _follows(found: Sequence[tuple[str, int]], wanted: Sequence[tuple[str, int, bool]]) -> bool:
-    """True if those are found that are wanted, in their order, but for some of the uncertain ones."""
-    rest = iter([*found, None])
-    following = next(rest)
-    for cause, end, certain in wanted:
-        if following == (cause, end):
-            following = next(rest)
-        elif certain:
-            return False
-    return following is None
-
-
-def _rises(found: Sequence[tuple[str, int]], wanted: Sequence[tuple[str, int, bool]]) -> bool:
+def _rises(found: Sequence[tuple[str, int]], links: Sequence[Link]) -> bool:
     """True if none is outranked by the one before it, and none of a higher rank is wanted than the last."""
     ranks = [(REPORTED[cause], end) for cause, end in found]
-    best = max((REPORTED[cause] for cause, _, _ in wanted), default=0)
+    best = max((link.end.rank for link in links), default=0)
     return ranks == sorted(ranks) and (ranks[-1][0] if ranks else 0) == best
 
 

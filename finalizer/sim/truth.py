@@ -65,8 +65,8 @@ class Link(NamedTuple):
     """An end that counts when it is heard."""
 
     end: Ending
-    certain: bool
-    """False: it gets a dead letter `late_end` instead of a final where the span's start is not remembered any more."""
+    is_final: bool
+    """False: it is a dead letter `late_end`, since of a span that completed only the end is remembered."""
 
 
 def chain(records: Sequence[Landed], closed_at: int | None) -> list[Link]:
@@ -86,12 +86,11 @@ def chain(records: Sequence[Landed], closed_at: int | None) -> list[Link]:
             continue
         if not links:
             if closed_at is None or best.rank >= REPORTED["partial"] or best.at > closed_at:
-                links.append(Link(best, certain=True))
+                links.append(Link(best, is_final=True))
         elif best[:3] > links[-1].end[:3]:
-            # Of a span that simply completed only the end is remembered.
             is_whole = closed_at is not None or links[0].end.cause != "completed"
-            is_whole = is_whole or any(link.certain for link in links[1:])
-            links.append(Link(best, certain=is_whole or starts(record)))
+            is_whole = is_whole or any(link.is_final for link in links[1:])
+            links.append(Link(best, is_final=is_whole or starts(record)))
     return links
 
 

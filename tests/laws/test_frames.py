@@ -35,7 +35,7 @@ POLICY = load(
 NOW = Moment(at(20), at(20))
 
 names = st.sampled_from(["upload", "strict", "deaf"])
-told = {
+told: dict[str, st.SearchStrategy[Any]] = {
     "start": st.fixed_dictionaries({"name": names}),
     "heartbeat": st.fixed_dictionaries({}, optional={"seq": st.integers(1, 2)}),
     "lifecycle": st.just({"state": "background"}),

@@ -185,6 +185,11 @@ def gap_unmarked(patch: Patch) -> None:
     patch.setattr(Course, "_heard_at", lambda *given: heard_at(*given).but(gap=0))
 
 
+def frames_matter(patch: Patch) -> None:
+    """Of what ended well all is known until its frame is over."""
+    patch.setattr("finalizer.pipeline.remembered_end", lambda _: None)
+
+
 def torn_group(patch: Patch) -> None:
     """A group may reach the changelog without its first record."""
     records = Changelog._records
@@ -214,4 +219,5 @@ MUTATIONS: tuple[Mutation, ...] = (
     no_suspicion,
     no_credit,
     gap_unmarked,
+    frames_matter,
 )
