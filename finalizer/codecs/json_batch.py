@@ -74,7 +74,8 @@ class _Kind(NamedTuple):
 
 _TRACES: Final = _Kind(msgspec.json.Decoder(_Traces).decode, SPANS)
 _LOGS: Final = _Kind(msgspec.json.Decoder(_AllLogs).decode, LOGS)
-_TOKEN: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)("?)(\s*+:)?|([\[{])|([\]}])', re.DOTALL)
+TOKEN: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)("?)(\s*+:)?|([\[{])|([\]}])', re.DOTALL)
+"""Of JSON: (text, its closing quote, the colon after it), an opening or a closing bracket."""
 _ITEM_DEPTH: Final = 6
 """An item stands in three arrays, each in an object."""
 
@@ -126,7 +127,7 @@ def _cut(data: bytes, names: Sequence[str], cuts: list[Raw], error: ValueError |
     kept: list[bytes] = []
     depth = on_path = began = done = 0
     key = b""
-    for token in _TOKEN.finditer(data):
+    for token in TOKEN.finditer(data):
         text, quote, colon, opened, _ = token.groups()
         if text is not None:
             if not quote:  # text without an end: what follows would be looked at again and again

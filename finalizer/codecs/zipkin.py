@@ -17,6 +17,7 @@ from msgspec import Raw, field
 
 from finalizer.codecs.carried import NO_RESOURCE
 from finalizer.codecs.errors import Reason, Unusable
+from finalizer.codecs.json_batch import TOKEN
 from finalizer.codecs.json_spans import json_spans
 from finalizer.codecs.otlp_ids import key_of_text
 from finalizer.codecs.otlp_spans import evidence
@@ -57,6 +58,9 @@ class _Span(msgspec.Struct, gc=False):
 
 _read = msgspec.json.Decoder(_Span, strict=False).decode
 _read_all = msgspec.json.Decoder(list[Raw]).decode
+_BETWEEN = b" \t\r\n,"
+_OPENS = ((b"[",), (b"{", None))
+"""What may open, or not, outside of the list, and between its spans."""
 _plain = msgspec.json.Encoder().encode
 
 
@@ -72,10 +76,40 @@ def decode(value: bytes | None, source: Coordinates) -> list[Part]:
     try:
         spans = _read_all(value)
     except (ValueError, RecursionError) as error:
-        raise refusal(error) from error
+        spans = _cut(value, error)
     if not spans:
         raise Unusable(Reason.MISSING_FIELD, "there is no span in it")
     return [_part(raw, f"[{number}]", source) for number, raw in enumerate(spans)]
+
+
+def _cut(data: bytes, error: ValueError | RecursionError) -> list[Raw]:
+    """The spans of a list in which one breaks the parser for all. Raises `Unusable` if it is no list of objects."""
+    spans: list[Raw] = []
+    depth = began = done = 0
+    for token in TOKEN.finditer(data):
+        text, quote, _, opened, _ = token.groups()
+        if depth < 2 and (
+            text is not None or opened not in _OPENS[depth] or data[done : token.start()].strip(_BETWEEN)
+        ):
+            break
+        if text is not None:
+            if not quote:
+                break
+            continue
+        if opened:
+            depth += 1
+            began = token.start() if depth == 2 else began
+        else:
+            depth -= 1
+            if depth == 1:
+                spans.append(Raw(data[began : token.end()]))
+        if depth < 2:
+            done = token.end()
+        if depth == 0:
+            if data[done:].strip():
+                break
+            return spans
+    raise refusal(error)
 
 
 def _part(raw: Raw, where: str, source: Coordinates) -> Part:

@@ -108,8 +108,32 @@ def test_a_bad_span_costs_its_neighbours_nothing(broken: Any, reason: Reason) ->
 
 
 @pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (b'{"a":NaN}', Reason.MALFORMED),
+        (b'{"a":"\\ud800"}', Reason.MALFORMED),
+        (b'{"a":"[{,\\"","b":,}', Reason.MALFORMED),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", Reason.TOO_DEEP),
+    ],
+)
+def test_a_span_that_breaks_the_parser_costs_its_neighbours_nothing(broken: bytes, reason: Reason) -> None:
+    """A list that cannot be read as a whole is cut by its brackets: a batch is of strangers."""
+    whole = json.dumps(WHOLE).encode()
+    parts = zipkin.decode(b" [" + whole + b", " + broken + b"," + whole + b"]\n", SOURCE)
+    assert [isinstance(part, Evidence) for part in parts] == [True, False, True]
+    assert isinstance(parts[1], BadPart)
+    assert (parts[1].error.reason, parts[1].where, parts[1].value) == (reason, "[1]", broken)
+
+
+@pytest.mark.parametrize(
     ("value", "reason"),
     [
+        (b"[{NaN}]{}", Reason.MALFORMED),
+        (b"[{NaN}][{}]", Reason.MALFORMED),
+        (b"[{NaN},5]", Reason.MALFORMED),
+        (b'["x",{NaN}]', Reason.MALFORMED),
+        (b"[[NaN]]", Reason.MALFORMED),
+        (b'[{"NaN}]', Reason.MALFORMED),
         (None, Reason.EMPTY),
         (b"[]", Reason.MISSING_FIELD),
         (b"[{", Reason.MALFORMED),

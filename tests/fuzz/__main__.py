@@ -58,14 +58,14 @@ def fuzz(target: Named, inputs: int) -> Ran:
     done = subprocess.run(
         [*command, str(CORPUS / target.name)],
         env={**os.environ, SWITCH: "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         check=False,
     )
-    counted = _DONE.search(done.stderr)
-    found = "" if done.returncode == 0 else "\n".join([*_told(done.stderr), f"exit code {done.returncode}"])
+    counted = _DONE.search(done.stdout)
+    found = "" if done.returncode == 0 else "\n".join([*_told(done.stdout), f"exit code {done.returncode}"])
     return Ran(target.name, int(counted[1]) if counted else 0, time.monotonic() - begun, found)
 
 
