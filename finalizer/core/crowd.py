@@ -14,6 +14,8 @@ from finalizer.core.lifecycle import weight
 from finalizer.core.model import Phase, SpanKey
 from finalizer.core.spans import Spans
 
+BYTES_AT_ONCE = 8 * 2**20
+"""Closed in one decision, by the weight of the spans: their finals, letters and changes are all in memory at once."""
 _SERVED = 16
 """One open span in so many is made ready for eviction by one pass."""
 _LOOKED_AT = 1024
@@ -40,11 +42,15 @@ class Crowd:
         return self._exceeds(spans.open, spans.bytes)
 
     def to_evict(self, limit: int) -> list[SpanKey]:
-        """Those who must go for the bound to hold, the one silent for longest first, no more than `limit`."""
+        """Those who must go for the bound to hold, the one silent for longest first.
+
+        No more than `limit`, nor than `BYTES_AT_ONCE`.
+        """
         spans = self._spans
         open_spans, size = spans.open, spans.bytes
+        least = size - BYTES_AT_ONCE
         going: dict[SpanKey, None] = {}
-        while self._exceeds(open_spans, size) and len(going) < limit:
+        while size > least and self._exceeds(open_spans, size) and len(going) < limit:
             key = self._most_silent(going)
             if key is None:
                 break

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from finalizer.core.crowd import Crowd
+from finalizer.core.crowd import BYTES_AT_ONCE, Crowd
 from finalizer.core.due import hard_deadline
 from finalizer.core.effects import Effects
-from finalizer.core.lifecycle import armed, evict, wake
+from finalizer.core.lifecycle import armed, evict, wake, weight
 from finalizer.core.model import Moment, Phase, SpanKey, State
 from finalizer.core.safety import Breaker, GroupOf, News, Outages, TermsOf
 from finalizer.core.spans import Spans
@@ -78,6 +78,7 @@ class Watch:
         room = breaker.room(spans.open, now.clock)
         closed: list[Closing] = []
         tripped = False
+        size = 0
         keys = iter(spans.windows.take(now.clock, limit))
         for key in keys:
             state = spans.states.get(key)
@@ -95,6 +96,10 @@ class Watch:
             else:
                 spans.states[key] = after
                 closed.append(Closing(key, state, after, effects))
+                size += weight(state)
+                if size >= BYTES_AT_ONCE:
+                    self._put_back(keys)
+                    break
         breaker.count(len(closed), now.clock)
         if tripped:
             breaker.trip(spans.open - len(closed), now.clock)

@@ -103,3 +103,16 @@ def test_who_was_heard_since_a_pass_is_not_taken_by_it() -> None:
     watched.beat(*range(1, 9))
     watched.start(20, 21, 22)
     assert evict(watched) == [9, 10, 1]
+
+
+def test_no_more_bytes_go_at_once_than_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest goes with the next look; one span goes in any case, however large it is."""
+    watched = Watched(max_spans=1)
+    watched.start(1, 2, 3, 4)
+    each = weight(watched.spans.states[key(1)])
+    monkeypatch.setattr(crowd, "BYTES_AT_ONCE", 2 * each)
+    assert evict(watched) == [1, 2]
+    assert evict(watched) == [3]
+    watched.start(5)
+    monkeypatch.setattr(crowd, "BYTES_AT_ONCE", 1)
+    assert evict(watched) == [4]

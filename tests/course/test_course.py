@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from finalizer.core.crowd import BYTES_AT_ONCE
 from finalizer.core.model import Coordinates, Evidence, Phase
 from finalizer.course import Decided, Hole
 from finalizer.pipeline import Topic
@@ -106,6 +107,18 @@ def test_a_record_that_cannot_be_decided_costs_its_neighbours_nothing() -> None:
     assert (rejected.topic, rejected.value) == (Topic.REJECTED, event("start", 0, span=2))
     assert [(record.offset, str(error)) for record, error in running.undecided] == [(1, "two")]
     assert marks(decided.watermark) == {EVENTS: 2}
+
+
+def test_large_spans_are_closed_a_few_at_a_time() -> None:
+    """What is closed at once is in memory at once, so a timer's work is bounded by bytes as well."""
+    running = Running()
+    count, large = 30, "x" * 2**20
+    for span in range(1, count + 1):
+        running.hear(0, event("start", 0, span=span, heartbeat_interval_ms=1000, attributes={"a": large}))
+    decisions = running.goes_on(0, 60)
+    closed = [causes([one]) for one in decisions]
+    assert sum(map(len, closed)) == count
+    assert max(map(len, closed)) == BYTES_AT_ONCE // 2**20
 
 
 def test_what_a_timer_decides_moves_no_watermark() -> None:
