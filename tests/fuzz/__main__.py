@@ -106,4 +106,7 @@ def _row(ran: Ran, *, found: int | None = None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
