@@ -45,8 +45,8 @@ class Evictions:
 
 
 def _closed_by(finals: Sequence[Final], letters: Sequence[Letter]) -> int:
-    """When the first word on the span was written."""
-    return min([*(final.at for final in finals), *(letter.at for letter in letters)], default=2**63)
+    """When it was closed for good; a dead letter without a start opens again where that comes."""
+    return min([final.at for final in finals] or [letter.at for letter in letters], default=2**63)
 
 
 def _ends(records: Sequence[Landed], until: int) -> set[int]:
