@@ -211,12 +211,13 @@ class Journey:
     def _commit(self, decided: Decided) -> None:
         if decided.watermark is not None:
             self._changelog.watermark = decided.watermark
-        for write in self._changelog.writes([decided.decision], of_timer=decided.watermark is None):
+        outputs, of_timer = decided.decision.outputs, decided.watermark is None
+        for write in self._changelog.writes(decided.decision, of_timer=of_timer, sends=bool(outputs)):
             for key, value in write.changes:
                 self._changes.pop(key, None)
                 if value is not None:
                     self._changes[key] = value
-            for output in write.outputs:
+            for output in outputs if write.sends else ():
                 self._written(output)
 
     def _written(self, output: Output) -> None:
