@@ -2,7 +2,8 @@
 
 Nothing is kept in order while there is room. When there is none, the most silent spans are found in one pass over all
 of them; since a span is never heard *less* lately than before, those of them that have not been heard since are the
-most silent ones until they are used up. So a pass serves some thousands of evictions.
+most silent ones until they are used up. So a pass serves some thousands of evictions. (Silent by the broker's time:
+patience, where it stands still, says the same of many, and of those heard in one piece not always in their order.)
 """
 
 from __future__ import annotations
@@ -70,22 +71,22 @@ class Crowd:
             while self._ready:
                 heard, key = self._ready.pop()
                 state = states.get(key)
-                if state is not None and state.phase is _OPEN and state.heard == heard and key not in going:
+                if state is not None and state.phase is _OPEN and state.last.heard_at == heard and key not in going:
                     return key
             self._make_ready(going)
         return None
 
     def _make_ready(self, going: Container[SpanKey]) -> None:
         states = self._spans.states
-        heard = [state.heard for key, state in states.items() if state.phase is _OPEN and key not in going]
+        heard = [state.last.heard_at for key, state in states.items() if state.phase is _OPEN and key not in going]
         latest = _FOREVER
         if len(heard) > _SERVED * _LOOKED_AT:
             looked_at = sorted(heard[:: len(heard) // _LOOKED_AT])
             latest = looked_at[len(looked_at) // _SERVED]
         self._ready = [
-            (state.heard, key)
+            (state.last.heard_at, key)
             for key, state in states.items()
-            if state.heard <= latest and state.phase is _OPEN and key not in going
+            if state.last.heard_at <= latest and state.phase is _OPEN and key not in going
         ]
         self._ready.sort(key=_heard)  # stable: of those heard together the one opened first goes first
         self._ready.reverse()
