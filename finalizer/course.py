@@ -18,6 +18,7 @@ from finalizer.codecs.evidence import EvidenceDecoder, decode_mark, is_mark
 from finalizer.codecs.stored import Watermark
 from finalizer.core.clock import PartitionClock, Reading
 from finalizer.core.due import wake_at
+from finalizer.core.instances import Instances
 from finalizer.core.lifecycle import armed, weight
 from finalizer.core.model import Coordinates, Moment, Phase, SpanKey, State
 from finalizer.core.remembered import Remembered
@@ -65,7 +66,8 @@ class RekeyedInput(NamedTuple):
 class Course:
     """From a watermark on: `fill` the state that belongs to it, say when the partition was `assigned`, then go on.
 
-    `most_bytes` bounds what is remembered of closed spans, `releases` are those of all partitions of a worker.
+    `most_bytes` bounds what is remembered of closed spans; `releases` and `instances` are those of all partitions of a
+    worker.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Course:
         put_aside: PutAside,
         releases: Releases | None = None,
         rekeyed: RekeyedInput | None = None,
+        instances: Instances | None = None,
     ) -> None:
         remember = policy.remember
         self.spans = Spans(Remembered(remember.presumed, remember.finished, most_bytes))
@@ -96,6 +99,7 @@ class Course:
             rekeyed=self.evidence,
         )
         self.watch = self.road.watch
+        self.watch.instances = instances
         self.direct = tuple(topic for topic in watermark.offsets if topic != self.evidence)
         """The topics that are read as they are."""
         self.clock = PartitionClock(
@@ -127,8 +131,9 @@ class Course:
                 spans.open += 1
                 spans.bytes += weight(state)
                 at = wake_at(state, road.named(state), now)
-                if state.heard > now.patience + BEHIND_AFTER:
-                    # Heard before its clock knew of an outage, and not looked at since: to be put right at once.
+                if state.heard > now.patience + BEHIND_AFTER or state.told.instance is not None:
+                    # Heard before its clock knew of an outage, and not looked at since: to be put right at once. And
+                    # only a look tells what has become of its process.
                     at = min(at, now.clock)
                 spans.states[key] = armed(state, at)
                 spans.windows.insert(key, at)

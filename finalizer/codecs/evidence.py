@@ -13,6 +13,7 @@ import msgspec
 
 from finalizer.codecs.body import body_of
 from finalizer.codecs.errors import Reason, Unusable
+from finalizer.codecs.instance import named_in
 from finalizer.codecs.subject import subject_of
 from finalizer.core.model import Coordinates, End, Evidence, Kind, Lifecycle, Status
 from finalizer.core.sources import Place, Vouched
@@ -120,6 +121,7 @@ class EvidenceDecoder:
             timeout,
             expires,
             lifecycle,
+            named_in(body),
         )
 
 

@@ -16,6 +16,7 @@ import msgspec
 from finalizer.codecs.body import NativeBody
 from finalizer.codecs.errors import Reason, Unusable, one_line
 from finalizer.codecs.ids import NO_SPAN, NO_TRACE, parent_id, span_key
+from finalizer.codecs.instance import instance_of
 from finalizer.codecs.native_event import (
     MAX_MESSAGE,
     MAX_RECORD_DEPTH,
@@ -95,6 +96,7 @@ class NativeDecoder:
         (
             _, word, trace_id, span_id, parent, name, span_type, span_kind, at, told_start, resource, attributes,
             progress, told, reason, _, interval, timeout, session_id, expires, op_id, seq, trace_state, links, events,
+            instance_id, boot_id,
         ) = _fields_of(event)  # fmt: skip
         if len(key) != 24 or trace_id == NO_TRACE or span_id == NO_SPAN:
             span_key(trace_id, span_id)
@@ -151,6 +153,7 @@ class NativeDecoder:
             nanoseconds(timeout) if timeout else 0,
             optional_moment(expires, "session_expires_unix_nano") if expires else 0,
             _lifecycle(event) if kind is _LIFECYCLE else None,
+            None if body is None or not instance_id else instance_of(instance_id, boot_id),
         )
 
 
@@ -159,7 +162,7 @@ def _no_kind_or_time(word: str | None, kind: Kind | None) -> Unusable:
         return Unusable(Reason.MISSING_FIELD, "time_unix_nano is missing")
     if word is None:
         return Unusable(Reason.MISSING_FIELD, "type is missing")
-    return Unusable(Reason.UNKNOWN_KIND, "instance heartbeats are not available yet")
+    return Unusable(Reason.UNKNOWN_KIND, "an instance is not about one span: its topic is told in `instances`")
 
 
 def _check_ids(event: NativeEvent[Value]) -> None:

@@ -112,6 +112,8 @@ class NativeEvent(msgspec.Struct, Generic[V], gc=False, kw_only=True):
     trace_state: str | None = None
     links: list[NativeLink[V]] | None = None
     events: list[NativeSpanEvent[V]] | None = None
+    instance_id: str | None = None
+    boot_id: str | None = None
 
     @property
     def kind(self) -> str | None:

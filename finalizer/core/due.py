@@ -90,9 +90,13 @@ def hard_deadline(state: State, terms: Terms) -> Deadline:
     return Deadline(at, _TIMEOUT)
 
 
-def passed(state: State, terms: Terms, now: Moment) -> Deadline | None:
-    """The deadline that has passed, in heard time, or None. Where both have, the one passed longer ago."""
-    soft, hard = soft_deadline(state, terms), hard_deadline(state, terms)
+def passed(state: State, terms: Terms, now: Moment, owed: Deadline | None = None) -> Deadline | None:
+    """The deadline that has passed, in heard time, or None. Where both have, the one passed longer ago.
+
+    `owed` stands instead of what the span owes by itself.
+    """
+    soft = soft_deadline(state, terms) if owed is None else owed
+    hard = hard_deadline(state, terms)
     soft_over, hard_over = now.patience - soft.at, now.clock - hard.at
     if soft_over < 0 and hard_over < 0:
         return None
@@ -101,8 +105,8 @@ def passed(state: State, terms: Terms, now: Moment) -> Deadline | None:
     return Deadline(now.heard_time(soft.at), soft.cause)
 
 
-def wake_at(state: State, terms: Terms, now: Moment) -> int:
+def wake_at(state: State, terms: Terms, now: Moment, owed: Deadline | None = None) -> int:
     """Clock time at which to look at the span next: never later than its deadline, since patience never runs ahead."""
-    soft = soft_deadline(state, terms).at + now.clock - now.patience
+    soft = (soft_deadline(state, terms) if owed is None else owed).at + now.clock - now.patience
     hard = hard_deadline(state, terms).at
     return soft if soft < hard else hard

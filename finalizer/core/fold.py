@@ -138,12 +138,13 @@ def _tells(evidence: Evidence) -> bool:
         or evidence.session_expires_at != 0
         or evidence.lifecycle is not None
         or evidence.status is not None
+        or evidence.instance is not None
     )
 
 
 def _tell(told: Told, evidence: Evidence, heard: int) -> Told:
     at, seq = evidence.at, evidence.seq
-    status, progress, lifecycle = told.status, told.progress, told.lifecycle
+    status, progress, lifecycle, instance = told.status, told.progress, told.lifecycle, told.instance
     best, progressed, paused = told.best_progress, told.progressed, told.paused
     if evidence.status is not None and evidence.status.code is not StatusCode.UNSET:
         # UNSET takes nothing back (OpenTelemetry API, "Set Status"): a heartbeat that carries the whole span says it.
@@ -159,5 +160,8 @@ def _tell(told: Told, evidence: Evidence, heard: int) -> Told:
         if lifecycle is None or mark > lifecycle:
             lifecycle = mark
             paused = heard if evidence.lifecycle is not Lifecycle.FOREGROUND else 0
+    if evidence.instance is not None:
+        named = (at, seq, *evidence.instance)
+        instance = named if instance is None or named > instance else instance
     expires = max(told.session_expires_at, evidence.session_expires_at)
-    return Told(status, progress, best, progressed, lifecycle, paused, expires)
+    return Told(status, progress, best, progressed, lifecycle, paused, expires, instance)

@@ -63,15 +63,18 @@ def hear(state: State | None, evidence: Evidence, terms: Terms, now: Moment) -> 
     return state, effects.NONE
 
 
-def wake(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State, Effects]:
-    """The state after a look at its deadlines: presumed closed if one has passed, else with its next wake-up."""
+def wake(key: SpanKey, state: State, terms: Terms, now: Moment, owed: Deadline | None = None) -> tuple[State, Effects]:
+    """The state after a look at its deadlines: presumed closed if one has passed, else with its next wake-up.
+
+    `owed` stands instead of what the span owes by itself.
+    """
     phase, act = LAW[state.phase][Happened.DUE]
     if act is not Act.PRESUME:
         return state, effects.NONE
     state = _heard_by(now, state)
-    deadline = passed(state, terms, now)
+    deadline = passed(state, terms, now, owed)
     if deadline is None:
-        return _moved(state, _OPEN, wake_at(state, terms, now)), effects.NONE
+        return _moved(state, _OPEN, wake_at(state, terms, now, owed)), effects.NONE
     return presume(key, _under(state, terms), deadline, now, phase=phase)
 
 

@@ -108,7 +108,7 @@ class Evidence(ByValue):
 
     __match_args__ = (
         "kind", "key", "at", "source", "seq", "start_at", "body", "subject", "end", "status", "progress",
-        "interval", "timeout", "session_expires_at", "lifecycle",
+        "interval", "timeout", "session_expires_at", "lifecycle", "instance",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -129,6 +129,7 @@ class Evidence(ByValue):
         timeout: int = 0,
         session_expires_at: int = 0,
         lifecycle: Lifecycle | None = None,
+        instance: tuple[str, str] | None = None,
     ) -> None:
         self.kind: typing.Final = kind
         self.key: typing.Final = key
@@ -153,6 +154,8 @@ class Evidence(ByValue):
         """Declared timeout; 0 where none."""
         self.session_expires_at: typing.Final = session_expires_at
         self.lifecycle: typing.Final = lifecycle
+        self.instance: typing.Final = instance
+        """The process it lives in, whose heartbeats count for it: instance id and boot id."""
 
     @property
     def heard_at(self) -> int:

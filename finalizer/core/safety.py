@@ -33,6 +33,8 @@ _OPEN = Phase.OPEN
 
 TermsOf = Callable[[State], Terms]
 GroupOf = Callable[[State], str]
+Alive = Callable[[State, Moment], State | None]
+"""A state with what was heard of its process, too; None where that is not known now."""
 
 
 class Pause(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -173,10 +175,10 @@ class Outages:
         patience = now.patience - max(0, lost)
         return now.but(patience=patience, outage_suspected=suspected, held=held)
 
-    def look(self, now: Moment, spans: Spans, terms_of: TermsOf, group_of: GroupOf) -> None:
+    def look(self, now: Moment, spans: Spans, terms_of: TermsOf, group_of: GroupOf, alive: Alive) -> None:
         """Judge all groups."""
         self._looked_at = now.clock
-        beats = self._count(now, spans, terms_of, group_of)
+        beats = self._count(now, spans, terms_of, group_of, alive)
         judged = [self._judged(pause, beats.get(pause.group), now) for pause in self._pauses]
         current = {pause.group for pause in judged if not pause.over}
         judged += [
@@ -186,7 +188,9 @@ class Outages:
         ]
         self.pauses = [one for one in judged if not one.over or now.patience < one.ended + KEPT]
 
-    def _count(self, now: Moment, spans: Spans, terms_of: TermsOf, group_of: GroupOf) -> dict[str, _Beats]:
+    def _count(
+        self, now: Moment, spans: Spans, terms_of: TermsOf, group_of: GroupOf, alive: Alive
+    ) -> dict[str, _Beats]:
         self.sample.fit(spans.states, spans.open)
         groups, states = self.sample.groups, spans.states
         beats: dict[str, _Beats] = {}
@@ -196,8 +200,9 @@ class Outages:
             if state is None or state.phase is not _OPEN:
                 gone.append(key)
                 continue
-            came = beat_came(state, terms_of(state), now.patience, within=self._window)
-            if came is None:
+            lives = alive(state, now)
+            came = None if lives is None else beat_came(lives, terms_of(state), now.patience, within=self._window)
+            if lives is None or came is None:
                 continue
             group = groups[key] = group_of(state) if known_group is None else known_group
             known = beats.get(group)
@@ -208,7 +213,7 @@ class Outages:
                 known.came += 1
             else:
                 known.missed += 1
-                known.last = max(known.last, state.heard)
+                known.last = max(known.last, lives.heard)
         for key in gone:
             del groups[key]
         return beats

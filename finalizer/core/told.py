@@ -55,6 +55,8 @@ class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
     paused: int = 0
     """Patience at which the latest lifecycle record was heard."""
     session_expires_at: int = 0
+    instance: tuple[int, int, str, str] | None = None
+    """(event time, seq, instance id, boot id) of the latest process that it said it lives in."""
 
 
 NOTHING_TOLD: Final = Told()

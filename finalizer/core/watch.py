@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from finalizer.core.crowd import BYTES_AT_ONCE, Crowd
-from finalizer.core.due import hard_deadline
-from finalizer.core.effects import Effects
+from finalizer.core.due import Deadline, hard_deadline
+from finalizer.core.effects import NONE, Effects
+from finalizer.core.instances import LOOK_AGAIN, Instances
 from finalizer.core.lifecycle import armed, evict, wake, weight
 from finalizer.core.model import Moment, Phase, SpanKey, State
 from finalizer.core.safety import Breaker, GroupOf, News, Outages, TermsOf
 from finalizer.core.spans import Spans
+from finalizer.core.terms import BEHIND_AFTER, Terms
 
 _OPEN = Phase.OPEN
 _FREED_AT_ONCE = 5000
@@ -39,6 +41,8 @@ class Watch:
         self.crowd = crowd
         self._terms_of = terms_of
         self._group_of = group_of
+        self.instances: Instances | None = None
+        """Processes whose heartbeats count for their spans; None: a span that names one is as any other."""
         self.righted: dict[SpanKey, State] = {}
         """Open spans of which the last call of `due` has put right when they were heard; their states before it."""
         self._held: list[SpanKey] = []
@@ -49,6 +53,7 @@ class Watch:
         spans, outages = self._spans, self.outages
         if spans.opened:
             outages.sample.take_in(spans.opened, spans.states)
+            self._look_soon(now)
             spans.opened.clear()
         self.breaker.room(spans.open, now.clock)
         going = self._freed[-_FREED_AT_ONCE:]
@@ -116,16 +121,37 @@ class Watch:
         return closed
 
     def _woken(self, key: SpanKey, state: State, now: Moment) -> tuple[State, Effects]:
+        """The span after a look at it, and at the process that it lives in."""
+        terms, instances = self._terms_of(state), self.instances
+        if instances is None or state.told.instance is None:
+            return self._looked_at(key, state, terms, now)
+        if not instances.caught_up:
+            return armed(state, now.clock + LOOK_AGAIN), NONE
+        if state.heard > now.patience + BEHIND_AFTER:  # to be put right first
+            return self._looked_at(key, state, terms, now)
+        known = instances.moment(now)
+        owed, alive = instances.replaced(state, terms, known), instances.alive(state, known)
+        after, what = self._looked_at(key, alive, terms, known, owed)
+        if after.phase is not _OPEN:
+            return after, what
+        # What its process said is not the span's: it is asked again, never stored. Who was replaced must be seen in
+        # time, and what is due beyond what the view knows waits for it.
+        soonest, latest = now.clock + now.clock - known.clock, now.clock + terms.orphan_grace
+        return armed(state, max(soonest, min(after.wake_at, latest))), NONE
+
+    def _looked_at(
+        self, key: SpanKey, state: State, terms: Terms, now: Moment, owed: Deadline | None = None
+    ) -> tuple[State, Effects]:
         """The span after a look at it; before it is closed, its group is looked at, too.
 
         One whose group is held is looked at again at its hard deadline, and when the pause is over.
         """
-        terms, moment = self._terms_of(state), self.outages.moment(key, state, now, self._group_of)
-        after, effects = wake(key, state, terms, moment)
+        moment = self.outages.moment(key, state, now, self._group_of)
+        after, effects = wake(key, state, terms, moment, owed)
         if after.phase is not _OPEN and self.outages.must_look(now.clock):
             self._look(now)
             moment = self.outages.moment(key, state, now, self._group_of)
-            after, effects = wake(key, state, terms, moment)
+            after, effects = wake(key, state, terms, moment, owed)
         if after.phase is _OPEN and moment.held:
             self._held.append(key)
             after = armed(after, hard_deadline(after, terms).at)
@@ -133,10 +159,30 @@ class Watch:
 
     def _look(self, now: Moment) -> None:
         before = set(self.outages.held)
-        self.outages.look(now, self._spans, self._terms_of, self._group_of)
+        self.outages.look(now, self._spans, self._terms_of, self._group_of, self._alive)
         if not before <= set(self.outages.held):
             self._freed += self._held
             self._held = []
+
+    def _alive(self, state: State, now: Moment) -> State | None:
+        """The state as far as its process was heard; None where that is not known now."""
+        instances = self.instances
+        if instances is None or state.told.instance is None:
+            return state
+        return instances.alive(state, instances.moment(now)) if instances.caught_up else None
+
+    def _look_soon(self, now: Moment) -> None:
+        """Look at spans that name a process no later than it can be missed, or seen to be replaced."""
+        spans = self._spans
+        for key in spans.opened if self.instances is not None else ():
+            state = spans.states.get(key)
+            if state is None or state.phase is not _OPEN or state.told.instance is None:
+                continue
+            terms = self._terms_of(state)
+            at = now.clock + min(terms.start_grace, terms.orphan_grace)
+            if at < state.wake_at:
+                spans.states[key] = armed(state, at)
+                spans.windows.insert(key, at)
 
     def _put_back(self, keys: Iterable[SpanKey]) -> None:
         for key in keys:

@@ -41,6 +41,7 @@ def check_topics(given: Sequence[Given] | None, settings: Policy, reader: Reader
     outputs = settings.outputs
     named = [
         *((f"inputs[{index}].topic", topic) for index, topic in enumerate(inputs)),
+        ("instances.topic", settings.instances.topic),
         ("outputs.finalized.topic", outputs.finalized.topic),
         ("outputs.dlq.topic", outputs.dlq.topic),
         ("outputs.rejected.topic", outputs.rejected.topic),

@@ -26,7 +26,7 @@ from finalizer.policy.tree import Unreadable, parse
 __all__ = ["Policy", "PolicyError", "Problem", "load"]
 
 _FINGERPRINT_LENGTH = 12
-_SECTIONS = ("outputs", "remember", "safety", "limits", "topics")
+_SECTIONS = ("instances", "outputs", "remember", "safety", "limits", "topics")
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 

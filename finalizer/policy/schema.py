@@ -121,6 +121,20 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     rejected: Annotated[RejectedRecords, Field(Section(RejectedRecords), "Rejected input.")] = RejectedRecords()
 
 
+class Processes(msgspec.Struct, frozen=True, kw_only=True):
+    """Where processes send one heartbeat for all their spans."""
+
+    topic: Annotated[
+        str | None,
+        Field(
+            _TOPIC,
+            "Compacted topic with the heartbeats of whole processes (`type: instance`), `spans.instances` for our "
+            "client; a span that names one is alive as long as it beats.",
+            "none is read",
+        ),
+    ] = None
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Terms for some spans; `terms` are complete, with what the rule does not give taken from the default ones."""
 
@@ -223,6 +237,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The whole of finalizer.yaml, checked. Made by `load`."""
 
     inputs: Annotated[tuple[Input, ...], Field(Items(Input), "What is read.")] = (Input(topic="spans.events"),)
+    instances: Annotated[
+        Processes, Field(Section(Processes), "Where processes send one heartbeat for all their spans.")
+    ] = Processes()
     outputs: Annotated[Outputs, Field(Section(Outputs), "What is written.")] = Outputs()
     default: Annotated[Terms, Field(Section(Terms), "What applies when no rule says otherwise.")] = msgspec.field(
         name="terms", default=Terms()

@@ -18,17 +18,20 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from finalizer.changelog import Restored
 from finalizer.codecs.otlp import JSON
 from finalizer.codecs.verdict import cause_word
+from finalizer.core.instances import Instances
 from finalizer.core.model import Phase
 from finalizer.core.sources import Place, Sources
 from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decision, Decode, Encoding
 from finalizer.shell import alarms, logs
 from finalizer.shell.brokertime import BrokerTime
-from finalizer.shell.metrics import About, Metrics, PartitionView, SourceView
+from finalizer.shell.instances import InstanceLog
+from finalizer.shell.metrics import About, InstancesView, Metrics, PartitionView, SourceView
 from finalizer.shell.partition import Undecided
 from finalizer.shell.ready import check_state
 from finalizer.shell.restore import read_changelog
 from finalizer.shell.settings import Delivery, Settings, StartFrom
+from finalizer.shell.status import instances_view
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.topics import connect
 from finalizer.shell.web import Web
@@ -56,7 +59,7 @@ async def _run(settings: Settings, decoders: Mapping[str, Decode]) -> int:
     restored = await read_changelog(settings, range(partitions)) if has_state else {}
     about = About(policy=settings.policy.fingerprint, delivery="dry_run", app_id=settings.app_id)
     rules = ["default", *(rule.name for rule in settings.policy.rules)]
-    metrics = Metrics(inputs=settings.named, rules=rules, about=about)
+    metrics = Metrics(inputs=settings.heard, rules=rules, about=about)
     dry = DryRun(settings, decoders, metrics, partitions=partitions, places=places)
     metrics.watch(dry)
     web = Web(settings.web_bind, settings.web_port, metrics=metrics, health=dry, about=about)
@@ -68,10 +71,15 @@ async def _run(settings: Settings, decoders: Mapping[str, Decode]) -> int:
         state="the worker's own" if has_state else "none, the inputs alone",
         web=f"http://{settings.web_bind}:{web.port}",
     )
+    listening = asyncio.create_task(dry.listen(asked))
     try:
         await dry.follow(restored, asked)
     finally:
+        listening.cancel()
+        await asyncio.wait([listening])
         await web.stop()
+    if not listening.cancelled():
+        listening.result()
     log.info("stopped", "as asked", **{f"would_close_{word}": count for word, count in sorted(dry.causes.items())})
     return int(Exit.DONE)
 
@@ -87,7 +95,8 @@ async def _look(settings: Settings) -> tuple[int, set[Place], bool]:
     finally:
         await admin.close()
     found = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
-    missing = [topic for topic in (*settings.inputs, *settings.sources) if topic not in found]
+    heard = {*settings.inputs, *settings.heard}
+    missing = [topic for topic in sorted(heard) if topic not in found]
     if settings.evidence in missing:
         words = f"there is no topic {settings.evidence}: what is re-keyed can be followed only once a worker has run"
         raise Stop(Exit.CONFIGURATION, words)
@@ -119,6 +128,7 @@ class DryRun:
         self._places = places
         self._courses: dict[int, Course] = {}
         self._time = BrokerTime()
+        self._instances = None if settings.instances is None else Instances()
         self._stamps: dict[TopicPartition, int] = {}
         self._polled_at = time.monotonic()
         self.causes: Counter[str] = Counter()
@@ -143,6 +153,9 @@ class DryRun:
         """The workers tell of them: a dry run re-keys nothing."""
         return ()
 
+    def instances(self) -> InstancesView | None:
+        return instances_view(self._instances, self._time)
+
     def broker_clock_offset_seconds(self) -> float:
         return self._time.offset_seconds()
 
@@ -154,6 +167,16 @@ class DryRun:
 
     def detail(self) -> Mapping[str, object]:
         return {"dry_run": True, "would_close": dict(self.causes)}
+
+    async def listen(self, asked: asyncio.Event) -> None:
+        """Follow the topic of instances, if there is one; an error ends the run."""
+        topic, view = self._settings.instances, self._instances
+        if topic is None or view is None:
+            return
+        try:
+            await InstanceLog(self._settings, topic, view, broker_time=self._time, metrics=self._metrics).follow()
+        finally:
+            asked.set()
 
     async def follow(self, restored: dict[int, Restored], asked: asyncio.Event) -> None:
         """Read and decide until asked to stop."""
@@ -211,6 +234,7 @@ class DryRun:
                 most_bytes=settings.policy.remember.max_bytes // self._partitions,
                 put_aside=Undecided(),
                 rekeyed=RekeyedInput(settings.evidence, Sources(self._places)) if settings.sources else None,
+                instances=self._instances,
             )
             course.fill(found)
             now = self._time.now()

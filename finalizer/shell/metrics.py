@@ -83,6 +83,14 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     """Records that retention deleted unread, counted since it is re-keyed here."""
 
 
+class InstancesView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of processes whose heartbeats count for their spans, as it is now."""
+
+    known: int
+    clock_lag_seconds: float
+    caught_up: bool
+
+
 class View(Protocol):
     """What a scrape asks of the worker. All answers come at once: no I/O, no waiting."""
 
@@ -91,6 +99,9 @@ class View(Protocol):
 
     def sources(self) -> Iterable[SourceView]:
         """All partitions of the inputs that are re-keyed."""
+
+    def instances(self) -> InstancesView | None:
+        """The processes; None where nobody listens to them."""
 
     def broker_clock_offset_seconds(self) -> float:
         """How far the broker's clock is ahead of this worker's."""
@@ -197,6 +208,10 @@ class Metrics(Collector):
         partitions, sources = tuple(self._view.partitions()), tuple(self._view.sources())
         self._count_gaps((one.number, *gap) for one in partitions for gap in one.input_gap_records.items())
         self._count_gaps((one.number, one.topic, one.gap_records) for one in sources)
+        instances = self._view.instances()
+        if instances is not None:
+            samples["instances",] = instances.known
+            samples["instances_clock_lag_seconds",] = instances.clock_lag_seconds
         samples["broker_clock_offset_seconds",] = self._view.broker_clock_offset_seconds()
         for name in ("open_spans", "open_bytes", "due_backlog", "remembered_spans", "remembered_bytes"):
             samples[name,] = sum(getattr(one, name) for one in partitions)

@@ -3,7 +3,8 @@
 The worker counts nothing that is not here, the README's table is generated from here, and the sets of label values
 are here too, so that no value can invent a time series. `may_close` is there because `closing_paused` says
 why closing waits but not where, `remembered_bytes` and `open_bytes` because they are seen to near their bounds before
-something follows from it, `source_clock_lag_seconds` because one source that nobody re-keys holds back all partitions.
+something follows from it, `source_clock_lag_seconds` because one source that nobody re-keys holds back all partitions,
+`instances` and `instances_clock_lag_seconds` because a view that is full or far behind closes late.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _values(members: Iterable[Enum]) -> tuple[str, ...]:
 INPUT: Final = Label("input")
 RULE: Final = Label("rule")
 PARTITION: Final = Label("partition")
-KIND: Final = Label("kind", tuple(kind.name.lower() for kind in Kind if kind is not Kind.DUE))
+KIND: Final = Label("kind", (*(kind.name.lower() for kind in Kind if kind is not Kind.DUE), "instance"))
 CAUSE: Final = Label("cause", _values(Cause))
 LETTER: Final = Label("cause", (*_values(Cause), LetterKind.MISSING_START.value))
 INFERRED: Final = Label(
@@ -141,7 +142,8 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "rejected_total", _COUNTER, (INPUT, REASON), "records",
-        "Input records that could not be used; they are on the rejected topic, byte for byte.",
+        "Input records that could not be used; they are on the rejected topic, byte for byte. Those about instances"
+        " are counted by every worker, and only told in the log.",
         "`malformed`, `wrong_type`, `bad_time`: a producer broke, or the input's `format` is set wrong; read them with"
         " `finalizer tail rejected`. `beyond_memory`: clients send older spools than `remember` covers."
         " `internal_error` is a bug of ours: its trace is in the log.",
@@ -211,7 +213,18 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         " the road from the clients. `breaker`: at what would be closed, then `finalizer release breaker`."
         " `input_paused`: at `rejected_total`. `unmarked`: no worker re-keys one of the sources"
         " (`source_clock_lag_seconds` says which)."
-        " `instances`: at `spans.instances`.",
+        " `instances`: at the topic of instances: spans that name one wait for it.",
+    ),
+    Metric(
+        "instances", _GAUGE, (), "processes",
+        "Starts of processes of which a heartbeat is known; no sample: `instances` names no topic.",
+        "Near 100,000: those not heard for longest are forgotten, and spans that name them are closed later than they"
+        " might be; let fewer processes have an `instance_id`, or let them keep it through restarts.",
+    ),
+    Metric(
+        "instances_clock_lag_seconds", _GAUGE, (), "seconds",
+        "How far the topic of instances is heard behind the wall; no spans that name one are closed beyond that.",
+        "Rises: its broker does not answer, or it may not be read; the log says which. Two seconds at most are right.",
     ),
     Metric(
         "input_paused", _GAUGE, (INPUT,), "partitions",

@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.state import StateCodec
 from finalizer.codecs.stored import Watermark
+from finalizer.core.instances import Instances
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Place, Sources
 from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
@@ -66,6 +67,8 @@ class Making:
         self.broker_time = broker_time
         self.releases = Releases()
         """What operators have released; the control topic's reader fills it."""
+        self.instances = None if settings.instances is None else Instances()
+        """Processes whose heartbeats count for their spans; the reader of their topic fills it."""
         self._decoders = decoders
         self._encoding = encoding
         self._routing = Routing(facts.partitions, metrics)
@@ -140,6 +143,7 @@ class Making:
             put_aside=Undecided(),
             releases=self.releases,
             rekeyed=RekeyedInput(settings.evidence, Sources(self.places)) if settings.sources else None,
+            instances=self.instances,
         )
         course.fill(restored)
         writer = Writer(

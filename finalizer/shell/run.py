@@ -25,6 +25,7 @@ from finalizer.shell.control import Control
 from finalizer.shell.decoders import direct_decoders, source_decoders
 from finalizer.shell.dry_run import run_dry
 from finalizer.shell.frames import FrameConsumer
+from finalizer.shell.instances import InstanceLog
 from finalizer.shell.membership import Membership
 from finalizer.shell.metrics import About, Metrics
 from finalizer.shell.outbox import HEADERS_BYTES
@@ -70,7 +71,7 @@ async def _run(settings: Settings) -> int:
     broker_time = BrokerTime()
     about = About(policy=settings.policy.fingerprint, delivery=facts.delivery.value, app_id=settings.app_id)
     rules = ["default", *(rule.name for rule in settings.policy.rules)]
-    metrics = Metrics(inputs=settings.named, rules=rules, about=about)
+    metrics = Metrics(inputs=settings.heard, rules=rules, about=about)
     encoding = _encoding(settings, facts)
     making = Making(
         settings,
@@ -111,13 +112,20 @@ async def _run(settings: Settings) -> int:
         partitions=facts.partitions,
         web=f"http://{settings.web_bind}:{web.port}",
     )
-    control = asyncio.create_task(Control(settings, making.releases, broker_time).follow())
-    control.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
+    following = [asyncio.create_task(Control(settings, making.releases, broker_time).follow())]
+    if making.instances is not None and settings.instances is not None:
+        processes = InstanceLog(
+            settings, settings.instances, making.instances, broker_time=broker_time, metrics=metrics
+        )
+        following.append(asyncio.create_task(processes.follow()))
+    for one in following:
+        one.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
     try:
         return await _serve(app, owner, asked, status)
     finally:
-        control.cancel()
-        await asyncio.wait([control])
+        for one in following:
+            one.cancel()
+        await asyncio.wait(following)
         await web.stop()
 
 

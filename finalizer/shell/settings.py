@@ -93,6 +93,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.app_id}-evidence"
 
     @property
+    def instances(self) -> str | None:
+        """Topic with the heartbeats of whole processes; None: nobody reads any."""
+        return self.policy.instances.topic
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """All topics that anything is heard on, in a fixed order."""
+        return self.named if self.instances is None else (*self.named, self.instances)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Input topics that are re-keyed, in a fixed order."""
         return tuple(sorted(one.topic for one in self.policy.inputs if one.is_rekeyed))

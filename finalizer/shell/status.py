@@ -7,17 +7,19 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from finalizer.core.instances import Instances
 from finalizer.core.model import Phase
 from finalizer.core.sources import Place
 from finalizer.shell.assignment import Assignment
 from finalizer.shell.brokertime import BrokerTime
-from finalizer.shell.metrics import PartitionView, SourceView
+from finalizer.shell.metrics import InstancesView, PartitionView, SourceView
 from finalizer.shell.metrics_catalogue import PauseReason
 from finalizer.shell.partition import Partition
 
 STUCK_SECONDS = 30.0
 SILENT_SECONDS = 5.0
 """Without an answer of the broker for so long a worker is not ready: nothing can be read or written."""
+_BEGAN = time.monotonic()
 _LOOKED_AT = 64
 _TOLD = 20
 _TODO = {
@@ -25,6 +27,8 @@ _TODO = {
     "if they are dead, `finalizer release outage`",
     PauseReason.BREAKER: "too many open spans were closed at once: look at what was closed and what was changed; "
     "if it is right, `finalizer release breaker`",
+    PauseReason.INSTANCES: "the topic of instances has not been read up to now, and spans that name one wait for it: "
+    "look at the log, and whether the worker may read it",
 }
 
 
@@ -72,6 +76,10 @@ class Status:
                 lags[place] = max(lags.get(place, 0.0), lag)
         return lags
 
+    def instances(self) -> InstancesView | None:
+        """What is known of processes; None where nobody listens to them."""
+        return instances_view(self._owner.making.instances, self._time)
+
     def broker_clock_offset_seconds(self) -> float:
         return self._time.offset_seconds()
 
@@ -106,6 +114,7 @@ class Status:
 
     def detail(self) -> dict[str, Any]:
         """Being behind or paused is told here and by metrics, not by 503: that would block the rollout of the cure."""
+        instances = self.instances()
         return {
             "partitions": [
                 {
@@ -129,6 +138,13 @@ class Status:
                 }
                 for source in self.sources()
             ],
+            "instances": None
+            if instances is None
+            else {
+                "known": instances.known,
+                "caught_up": instances.caught_up,
+                "clock_lag_seconds": round(instances.clock_lag_seconds, 3),
+            },
         }
 
     def _view(self, partition: Partition) -> PartitionView:
@@ -159,6 +175,14 @@ class Status:
         )
 
 
+def instances_view(instances: Instances | None, broker_time: BrokerTime) -> InstancesView | None:
+    """What is known of processes, as it is now. A view that has heard nothing yet is as old as this worker."""
+    if instances is None:
+        return None
+    lag = (broker_time.now() - instances.clock) / 1e9 if instances.clock else time.monotonic() - _BEGAN
+    return InstancesView(known=len(instances), clock_lag_seconds=max(0.0, lag), caught_up=instances.caught_up)
+
+
 def _reasons(partition: Partition) -> tuple[PauseReason, ...]:
     reading = partition.reading
     if not partition.running:
@@ -173,7 +197,9 @@ def _reasons(partition: Partition) -> tuple[PauseReason, ...]:
         PauseReason.BREAKER: bool(partition.course.watch.breaker.tripped),
         PauseReason.INPUT_PAUSED: bool(partition.paused_inputs),
     }
-    sources = partition.course.sources
+    instances, sources = partition.course.watch.instances, partition.course.sources
+    if instances is not None:
+        told[PauseReason.INSTANCES] = not instances.caught_up
     if sources is not None:
         told[PauseReason.UNMARKED] = bool(sources.unmarked)
         told[PauseReason.INPUT_PAUSED] |= any(one is not None and one.paused for one in sources.newest.values())

@@ -57,6 +57,12 @@ EVIDENCE_CONFIG = {
     "compression.type": "lz4",
     "max.message.bytes": str(4 * 1024 * 1024),
 }
+INSTANCES_CONFIG = {
+    "cleanup.policy": "compact,delete",
+    "retention.ms": "86400000",  # who has not beaten for a day has no open spans
+    "segment.ms": "600000",
+    "message.timestamp.type": "LogAppendTime",
+}
 _DEFAULT_MAX_BYTES = 1_048_588
 LEAST_MAX_BYTES = LEAST_LIMIT + 4096
 """What an output topic must take: the smallest limit for a final, its headers and framing."""
@@ -172,14 +178,15 @@ class _Look:
             Topic.DLQ: policy.outputs.dlq.topic,
             Topic.REJECTED: policy.outputs.rejected.topic,
         }
+        instances = () if settings.instances is None else (settings.instances,)
         wanted = {
             settings.changelog: partitions,
             settings.control: 1,
             **dict.fromkeys((*settings.inputs, *outputs.values()), partitions),
-            **dict.fromkeys(settings.sources, policy.topics.partitions),
+            **dict.fromkeys((*settings.sources, *instances), policy.topics.partitions),
         }
         missing = {topic: count for topic, count in wanted.items() if topic not in found}
-        await self._check_times([topic for topic in settings.named if topic in found])
+        await self._check_heard([topic for topic in settings.heard if topic in found])
         if missing and create:
             await self._create(missing)
             found |= missing
@@ -233,6 +240,7 @@ class _Look:
             self._settings.changelog: CHANGELOG_CONFIG,
             self._settings.control: CONTROL_CONFIG,
             self._settings.evidence: EVIDENCE_CONFIG,
+            self._settings.instances: INSTANCES_CONFIG,
         }
         new = []
         for topic, count in missing.items():
@@ -287,10 +295,16 @@ class _Look:
                 )
             )
 
-    async def _check_times(self, inputs: Iterable[str]) -> None:
+    async def _check_heard(self, inputs: Iterable[str]) -> None:
         """Say once what the producers' own stamps mean: it is no mistake, but somebody should have chosen it."""
         found = await self._configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in inputs])
         for topic, values in found.items():
+            cleanup = values.get("cleanup.policy") or "compact"
+            if topic == self._settings.instances and "compact" not in cleanup:
+                self._problems.append(
+                    f"topic {topic} has cleanup.policy={cleanup}, and every worker reads all of it: set it to compact, "
+                    "or to compact,delete with a retention of a day"
+                )
             if values.get("message.timestamp.type") == "CreateTime":
                 log.warning(
                     "create_time",

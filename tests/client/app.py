@@ -1,4 +1,4 @@
-"""An app with the client, as a child process: `python -m tests.client.app STORY BROKER TOPIC SPOOL`.
+"""An app with the client, as a child process: `python -m tests.client.app STORY BROKER TOPIC SPOOL [INSTANCE]`.
 
 Each story is one way in which an app treats its spans. Those that are killed say `ready` first, and wait for it.
 """
@@ -15,6 +15,7 @@ from finalizer.client.sinks import Sink
 from finalizer.client.sinks.aio import AioKafkaSink
 
 BEAT: Final = 0.5
+HELD: Final = 20
 TTL: Final = 1.0
 """What a spool keeps in the story of a program that comes back too late."""
 
@@ -116,6 +117,13 @@ def tries_again(client: Client) -> None:
     work()
 
 
+def holds_open(client: Client) -> None:
+    """Many spans at once that tell nothing of their own: their process beats for them."""
+    held = [client.start_span(f"held {number}") for number in range(HELD)]
+    wait_to_be_killed(client)
+    del held
+
+
 def offline(client: Client) -> None:
     """No broker answers: all lies in the spool."""
     for number in range(20):
@@ -140,15 +148,17 @@ STORIES: Final[dict[str, Callable[[Client], None]]] = {
         uploads,
         uploads_elsewhere,
         tries_again,
+        holds_open,
         offline,
     )
 }
 
 
-def main(story: str, broker: str, topic: str, spool: str) -> None:
-    """Live one story."""
-    kept = Spool(spool, ttl=TTL) if "long" in spool else Spool(spool)
-    client = Client(kafka(broker, topic), "app", spool=kept, heartbeat=BEAT, flush_before_exit=10)
+def main(story: str, broker: str, topic: str, spool: str, instance_id: str = "") -> None:
+    """Live one story; without a spool where its path is empty."""
+    kept = None if not spool else Spool(spool, ttl=TTL) if "long" in spool else Spool(spool)
+    sink, service = kafka(broker, topic), instance_id or "app"
+    client = Client(sink, service, spool=kept, heartbeat=BEAT, flush_before_exit=10, instance_id=instance_id)
     STORIES[story](client)
     client.close(0.1 if story == "offline" else None)
 

@@ -21,6 +21,7 @@ from tests.traffic import event
 CHANGELOGS = Path(__file__).with_name("changelogs")
 BLANK = "0" * 12
 INPUT = "spans.events"
+ERROR = {"code": "error", "message": "m"}
 TERMS = """
 terms: {silence: 10m, orphan_grace: 4s, max_duration: 1h, heartbeat: {interval: 1m}}
 rules: [{name: uploads, match: {span_type: upload}, terms: {progress_timeout: 30m}}]
@@ -35,7 +36,9 @@ def begun() -> World:
     whole = {"attributes": {"a": 1, "b": ["x", 2.5]}, "resource": {"service.name": "app"}, "span_type": "upload"}
     tell(world, 0, event("start", OPEN, EPOCH, **whole, seq=1, links=[{"trace_id": "a" * 32, "span_id": "b" * 16}]))
     tell(world, 0, event("heartbeat", WHOLE, EPOCH, start_time_unix_nano=str(EPOCH - SECOND), name="whole"))
-    tell(world, 0, event("start", TOLD, EPOCH, heartbeat_interval_ms=60_000, status={"code": "error", "message": "m"}))
+    tell(
+        world, 0, event("start", TOLD, EPOCH, heartbeat_interval_ms=60_000, status=ERROR, instance_id="i", boot_id="b")
+    )
     tell(world, 0, event("start", FINISHED, EPOCH), event("end", FINISHED, END_AT))
     tell(world, 0, event("start", PARTIAL, EPOCH), event("end", PARTIAL, END_AT - SECOND, reason="partial"))
     tell(world, 0, event("start", PRESUMED, EPOCH, timeout_ms=2000), event("start", LATE, EPOCH, timeout_ms=2000))

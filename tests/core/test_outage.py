@@ -172,7 +172,7 @@ def test_a_pause_that_is_long_over_is_forgotten() -> None:
     watched.run(30, beating=EVERYBODY)
     assert [pause.over for pause in watched.watch.outages.pauses] == [True]
     later = watched.moment.__class__(at(100_000), at(100_000))
-    watched.watch.outages.look(later, watched.spans, lambda _: TERMS, lambda _: "app")
+    watched.watch.outages.look(later, watched.spans, lambda _: TERMS, lambda _: "app", lambda state, _: state)
     assert not [pause for pause in watched.watch.outages.pauses if pause.over]
 
 

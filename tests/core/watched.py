@@ -124,7 +124,7 @@ class Watched:
     def _hear(self, number: int, told: Evidence) -> None:
         self._numbers[told.key] = number
         source = told.source.__class__(told.source.topic, 0, number, told.heard_at)
-        told = Evidence(told.kind, told.key, told.at, source, start_at=told.start_at)
+        told = told.but(source=source)
         before = self.spans.states.get(told.key)
         after, _ = hear(before, told, self.terms, self.moment)
         assert after is not None

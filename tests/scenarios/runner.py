@@ -30,7 +30,8 @@ every 250 ms; the worker has settled before 0s. A step has `at` and what happens
 A span named a1..a20 is twenty spans, in an event and in what is expected.
 
 An event is a native one in short form: {start: a, heartbeat_interval_ms: 5000}. The first key is its type, with the
-name of its span (the ids are made from it). Every other field goes into the record as it is, but for these:
+name of its span (the ids are made from it); {instance: pod, boot_id: one, heartbeat_interval_ms: 10000} is of a
+process, to the topic of `instances`. Every other field goes into the record as it is, but for these:
 
     time               its `time_unix_nano`; the moment of the step if not given
     *_unix_nano        a moment
@@ -224,7 +225,8 @@ class Story:
 
     def _send(self, at: int, event: Event) -> None:
         event = dict(event)
-        topic = event.pop("to", self._policy.inputs[0].topic)
+        usual = self._policy.instances.topic if "instance" in event else self._policy.inputs[0].topic
+        topic = event.pop("to", usual)
         stamp = event.pop("stamp", None)
         if "raw" in event:
             raw = event["raw"]
@@ -232,12 +234,15 @@ class Story:
         else:
             time = moment(event.pop("time")) if "time" in event else at
             record = self._record(event, time)
-            key, value = str(record["trace_id"]).encode(), json.dumps(record).encode()
+            key = str(record["instance_id"] if "instance" in event else record["trace_id"]).encode()
+            value = json.dumps(record).encode()
         stamped = time if stamp is None else moment(stamp)
         self.world.broker.inputs[topic].append(key, value, now=at, stamp=stamped)
 
     def _record(self, event: Event, time: int) -> Event:
         kind, span = next(iter(event.items()))
+        if kind == "instance":
+            return {"type": kind, "instance_id": span, "time_unix_nano": str(time), **dict(list(event.items())[1:])}
         if kind not in _KINDS:
             raise StoryError(f"{kind!r} is no type of event")
         trace_id, span_id = ids(span)

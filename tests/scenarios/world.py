@@ -17,12 +17,14 @@ from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
+from finalizer.core.instances import Instances
 from finalizer.core.lifecycle import armed
 from finalizer.core.model import Phase, SpanKey, State
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Sources
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
+from finalizer.listening import Listening
 from finalizer.pipeline import Decision, Encoding, Topic
 from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy
@@ -75,6 +77,8 @@ class Worker:
         self.frozen = False
         self.most_records = 2000
         """Handed out by one poll."""
+        self._instances_topic = policy.instances.topic or ""
+        instances = Instances() if self._instances_topic else None
         named, sources = [one.topic for one in policy.inputs], sources_of(policy)
         topics = [topic for topic in named if topic not in sources] + [EVIDENCE] * bool(sources)
         rekeyed = RekeyedInput(EVIDENCE, Sources((topic, PARTITION) for topic in sources)) if sources else None
@@ -96,6 +100,7 @@ class Worker:
             put_aside=_bug,
             releases=releases,
             rekeyed=rekeyed,
+            instances=instances,
         )
         self.course.fill(found)
         self.clock, self.spans = self.course.clock, self.course.spans
@@ -114,6 +119,10 @@ class Worker:
         self._positions = {topic: offset + 1 for topic, offset in watermark.offsets.items()}
         self._outstanding: dict[str, int] | None = None
         self._touched_at = now
+        self._listening = None
+        if instances is not None:
+            self._listening = Listening(instances, [PARTITION], settle=policy.safety.settle, now=now)
+            self._positions[self._instances_topic] = 0
         self.course.assigned(now, ends={t: len(one.records) for t, one in broker.inputs.items()}, asked_at=now)
 
     def beat(self, now: int) -> None:
@@ -121,6 +130,7 @@ class Worker:
         if self.frozen:
             self._outstanding = self._outstanding or self._ends()
             return
+        self._listen(now)
         frames = self._poll(now)
         self._tick(now)
         group = [self._hear(now, topic, records) for topic, records in frames]
@@ -141,11 +151,26 @@ class Worker:
     def _ends(self) -> dict[str, int]:
         return {topic: len(one.records) for topic, one in self.broker.inputs.items() if one.up}
 
+    def _listen(self, now: int) -> None:
+        """Read what processes say of themselves, and follow the time."""
+        if self._listening is None:
+            return
+        log, position = self.broker.inputs[self._instances_topic], self._positions[self._instances_topic]
+        if log.up:
+            end = min(len(log.records), position + self.most_records)
+            records = log.records[position:end]
+            bad = self._listening.hear(PARTITION, records, end=end, stamped=log.append_time, now=now)
+            assert not bad, bad
+            self._positions[self._instances_topic] = end
+            self._listening.answered(PARTITION, arrived_at=now, position=end, highwater=len(log.records))
+        self._listening.tick(now)
+
     def _poll(self, now: int) -> list[tuple[str, list[Record]]]:
         """Fetch answers of now. A process that was frozen finds first the one that it had asked for before."""
         ends, self._outstanding = self._outstanding or self._ends(), None
         frames = []
-        for topic, position in self._positions.items():
+        for topic in self.course.decided:
+            position = self._positions[topic]
             end = ends.get(topic)
             if end is None:
                 if topic != EVIDENCE:
@@ -193,6 +218,8 @@ class World:
         self._next_answer = self.now = EPOCH - policy.safety.settle - SECOND
         self.worker: Worker | None = None
         self.rekeyers: dict[str, Rekeyer] = {}
+        if policy.instances.topic is not None and policy.instances.topic not in self.broker.inputs:
+            self.broker.inputs[policy.instances.topic] = Input(policy.instances.topic, append_time=True)
         for topic in sources_of(policy):
             self.broker.inputs.setdefault(EVIDENCE, Input(EVIDENCE, append_time=True))
             self.rekey(topic)

@@ -13,7 +13,7 @@ from finalizer.codecs.errors import Reason
 from finalizer.core.causes import Cause
 from finalizer.core.effects import LetterKind
 from finalizer.core.model import Kind
-from finalizer.shell.metrics import About, Metrics, PartitionView, SourceView
+from finalizer.shell.metrics import About, InstancesView, Metrics, PartitionView, SourceView
 from finalizer.shell.metrics_catalogue import CATALOGUE, PREFIX, PauseReason, Type, table
 
 CONTRACT = {
@@ -49,6 +49,8 @@ ADDED = {
     "open_bytes",
     "would_close_total{cause,rule}",
     "source_clock_lag_seconds{input,partition}",
+    "instances",
+    "instances_clock_lag_seconds",
 }
 ABOUT = About(policy="9f2c", delivery="exactly_once", app_id="span-finalizer")
 
@@ -59,12 +61,16 @@ class Worker:
     def __init__(self, *partitions: PartitionView) -> None:
         self.now: Iterable[PartitionView] = partitions
         self.rekeyed: Iterable[SourceView] = ()
+        self.processes: InstancesView | None = None
 
     def partitions(self) -> Iterable[PartitionView]:
         return self.now
 
     def sources(self) -> Iterable[SourceView]:
         return self.rekeyed
+
+    def instances(self) -> InstancesView | None:
+        return self.processes
 
     def broker_clock_offset_seconds(self) -> float:
         return -0.25
@@ -246,6 +252,15 @@ def test_gauges_are_read_from_the_partitions_at_the_scrape() -> None:
         "input_paused{input=spans.events}": 0,
     }
     assert {name: samples[name] for name in expected} == expected
+
+
+def test_processes_are_told_of_where_somebody_listens() -> None:
+    """How many are known, and how far they are heard; without a topic of instances there are no such figures."""
+    metrics, worker = make_metrics(PartitionView(number=0))
+    assert not {"instances", "instances_clock_lag_seconds"} & scraped(metrics).keys()
+    worker.processes = InstancesView(known=3, clock_lag_seconds=0.5, caught_up=True)
+    samples = scraped(metrics)
+    assert (samples["instances"], samples["instances_clock_lag_seconds"]) == (3, 0.5)
 
 
 def test_a_source_that_holds_back_closing_is_named() -> None:
