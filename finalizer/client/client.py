@@ -111,6 +111,8 @@ class Client:
         if not isinstance(sink, str) and not hasattr(sink, "whole_heartbeats"):
             raise ValueError(f"sink is a URL (kafka://host:9092) or a sink, not a {type(sink).__name__}")
         self._sink = sink_of(sink) if isinstance(sink, str) else sink
+        if instance_id and self._sink.whole_heartbeats:
+            raise ValueError("an instance_id, and a collector: it takes heartbeats of spans only")
         self._spool = None if spool is None else _spool_of(spool)
         self._most = buffer
         self._clock: Clock = SystemClock() if clock is None else clock

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from finalizer.core.crowd import BYTES_AT_ONCE, Crowd
-from finalizer.core.due import Deadline, hard_deadline
+from finalizer.core.due import NEVER, Deadline, hard_deadline
 from finalizer.core.effects import NONE, Effects
 from finalizer.core.instances import LOOK_AGAIN, Instances
 from finalizer.core.lifecycle import armed, evict, wake, weight
@@ -131,18 +131,26 @@ class Watch:
             return self._looked_at(key, state, terms, now)
         known = instances.moment(now)
         owed, alive = instances.replaced(state, terms, known), instances.alive(state, known)
-        after, what = self._looked_at(key, alive, terms, known, owed)
+        # Who is replaced must be seen in time.
+        after, what = self._looked_at(key, alive, terms, known, owed, latest=now.clock + terms.orphan_grace)
         if after.phase is not _OPEN:
             return after, what
-        # What its process said is not the span's: it is asked again, never stored. Who was replaced must be seen in
-        # time, and what is due beyond what the view knows waits for it.
-        soonest, latest = now.clock + now.clock - known.clock, now.clock + terms.orphan_grace
-        return armed(state, max(soonest, min(after.wake_at, latest))), NONE
+        # What its process said is not the span's: it is asked again, never stored. And what is due beyond what the
+        # view knows waits for it.
+        return armed(state, max(now.clock + now.clock - known.clock, after.wake_at)), NONE
 
     def _looked_at(
-        self, key: SpanKey, state: State, terms: Terms, now: Moment, owed: Deadline | None = None
+        self,
+        key: SpanKey,
+        state: State,
+        terms: Terms,
+        now: Moment,
+        owed: Deadline | None = None,
+        *,
+        latest: int = NEVER,
     ) -> tuple[State, Effects]:
-        """The span after a look at it; before it is closed, its group is looked at, too.
+        """The span after a look at it, and when to look again, at the `latest`; before it is closed, its group is
+        looked at, too.
 
         One whose group is held is looked at again at its hard deadline, and when the pause is over.
         """
@@ -155,6 +163,8 @@ class Watch:
         if after.phase is _OPEN and moment.held:
             self._held.append(key)
             after = armed(after, hard_deadline(after, terms).at)
+        elif after.phase is _OPEN and after.wake_at > latest:
+            after = armed(after, latest)
         return after, effects
 
     def _look(self, now: Moment) -> None:

@@ -195,8 +195,8 @@ def test_who_was_forgotten_for_want_of_room_gets_the_benefit_of_the_doubt() -> N
     beats(view, 20, instance="old")
     beats(view, 30, instance="new")
     assert len(view) == 2
-    unknown = _state(view)
-    assert view.alive(unknown, Moment(at(60), at(60))).heard == at(10)
+    alive = view.alive(_state(view), Moment(at(60), at(60)))
+    assert (alive.heard, alive.beats) == (at(10), False)
 
 
 def test_a_process_that_was_deleted_from_its_topic_is_not_known_any_more() -> None:
