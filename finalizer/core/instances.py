@@ -18,6 +18,8 @@ from finalizer.core.terms import SECOND, Terms
 
 MOST = 100_000
 """Starts of processes that are known."""
+MOST_STARTS = 16
+"""Starts of one process that are known: more than one that restarts for ever has within any grace."""
 LOOK_AGAIN = SECOND
 """How soon a span is looked at again for which the view could say nothing."""
 
@@ -72,13 +74,14 @@ class Instances:
         boot = (beat.instance_id, beat.boot_id)
         known = self._boots.pop(boot, None)
         if known is None:
-            self._starts.setdefault(beat.instance_id, []).append(beat.boot_id)
+            starts = self._starts.setdefault(beat.instance_id, [])
+            if len(starts) == MOST_STARTS:
+                self._forget(min(((beat.instance_id, one) for one in starts), key=lambda one: self._boots[one].last))
+            starts.append(beat.boot_id)
             known = Heard(heard_at, heard_at, beat.at, beat.interval)
         self._boots[boot] = Heard(known.first, max(known.last, heard_at), max(known.at, beat.at), beat.interval)
         while len(self._boots) > self._most:
-            oldest = next(iter(self._boots))
-            self._forgotten = max(self._forgotten, self._boots[oldest].last)
-            self._drop(oldest)
+            self._forget(next(iter(self._boots)))
 
     def retract(self, instance_id: str) -> None:
         """Somebody has deleted the instance from its topic: nobody who reads it from now on knows of it."""
@@ -123,21 +126,25 @@ class Instances:
     def replaced(self, state: State, terms: Terms, now: Moment) -> Deadline | None:
         """When a span is due whose process was started anew (on patience); None if it was not, as far as is known.
 
-        A start is replaced by a newer one that was heard after it was heard last itself. The older one's client may
-        still send real ends: they have `orphan_grace`.
+        A start is replaced by the first newer one that was heard after it was heard last itself: one that crashes again
+        and again gives no more grace. The older one's client may still send real ends: they have `orphan_grace`.
         """
         if state.told.instance is None or state.start_at is None:
             return None
         boot = instance_id, boot_id = state.told.instance[2:]
-        starts = self._starts.get(instance_id)
-        if not starts or starts[-1] == boot_id:
-            return None
-        newer, known = self._boots[instance_id, starts[-1]], self._boots.get(boot)
+        starts, known = self._starts.get(instance_id, []), self._boots.get(boot)
         own = self._forgotten if known is None else known.last
         last = max(state.heard, now.patience_at(own)) if own else state.heard
-        if now.patience_at(newer.last) <= last:
-            return None
-        return Deadline(max(last, now.patience_at(newer.first)) + terms.orphan_grace, Cause.INSTANCE_REPLACED)
+        for newer_id in starts if known is None else starts[starts.index(boot_id) + 1 :]:
+            newer = self._boots[instance_id, newer_id]
+            if now.patience_at(newer.last) > last:
+                at = max(last, now.patience_at(newer.first)) + terms.orphan_grace
+                return Deadline(at, Cause.INSTANCE_REPLACED)
+        return None
+
+    def _forget(self, boot: Boot) -> None:
+        self._forgotten = max(self._forgotten, self._boots[boot].last)
+        self._drop(boot)
 
     def _drop(self, boot: Boot) -> None:
         del self._boots[boot]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from finalizer.core.crowd import BYTES_AT_ONCE, Crowd
-from finalizer.core.due import NEVER, Deadline, hard_deadline
+from finalizer.core.due import NEVER, Deadline, hard_deadline, wake_at
 from finalizer.core.effects import NONE, Effects
 from finalizer.core.instances import LOOK_AGAIN, Instances
 from finalizer.core.lifecycle import armed, evict, wake, weight
@@ -131,8 +131,11 @@ class Watch:
             return self._looked_at(key, state, terms, now)
         known = instances.moment(now)
         owed, alive = instances.replaced(state, terms, known), instances.alive(state, known)
-        # Who is replaced must be seen in time.
-        after, what = self._looked_at(key, alive, terms, known, owed, latest=now.clock + terms.orphan_grace)
+        # Who is replaced must be seen in time; and who is heard again after all, before he would have been missed.
+        latest, usual = now.clock + terms.orphan_grace, wake_at(alive, terms, known)
+        if owed is not None and now.clock < usual < latest:
+            latest = usual
+        after, what = self._looked_at(key, alive, terms, known, owed, latest=latest)
         if after.phase is not _OPEN:
             return after, what
         # What its process said is not the span's: it is asked again, never stored. And what is due beyond what the

@@ -76,10 +76,11 @@ class Instances:
         assert all(one.start < began < one.end <= killed for one in found)
 
     async def test_a_restarted_worker_goes_on_listening(self, broker: Broker) -> None:
-        """Killed and started again, it knows which process its spans live in, and reads anew who was heard."""
+        """Killed and started again, it knows which process its spans live in, and reads anew who was heard. A dry run
+        listens, too."""
         stage, worker = await staged(broker)
         async with app(stage, "alive") as alive, app(stage, "dead") as dead:
-            with worker.start():
+            with worker.start(), stage.worker(terms=listens(stage), flags={"--dry-run": ""}).start() as dry:
                 await worker.reaches(2 * HELD, "open_spans")
                 worker.kill()
                 dead.kill()
@@ -89,6 +90,9 @@ class Instances:
                     found += [closed(record) for record in (await finals.quiet(2 * LEASE))[len(found) :]]
                 assert worker.metric("open_spans") == HELD
                 alive.kill()
+                assert (
+                    dry.metric("would_close_total") == dry.metric("would_close_total", cause="heartbeat_lost") == HELD
+                )
         assert {(one.service, one.cause) for one in found} == {("dead", "heartbeat_lost")}
         assert len(found) == HELD
 
@@ -122,7 +126,12 @@ async def staged(broker: Broker, *, cleanup: str = "compact") -> tuple[Stage, Wo
     topic = f"{stage.topic}.instances"
     config = {"cleanup.policy": cleanup}
     await create_topics(broker.bootstrap, topic, partitions=3, config=config, copies=broker.copies)
-    return stage, stage.worker(terms=f"{TERMS}instances: {{topic: {topic}}}\n")
+    return stage, stage.worker(terms=listens(stage))
+
+
+def listens(stage: Stage) -> str:
+    """The terms of a worker that listens to processes."""
+    return f"{TERMS}instances: {{topic: {stage.topic}.instances}}\n"
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,9 @@ import pytest
 
 from tests.brokers import Broker
 from tests.brokers.kafka import ApacheKafka
+from tests.client.app import HELD
 from tests.contracts.crashes import STEADY
+from tests.contracts.instances import LEASE, app, closed, staged
 from tests.contracts.load import completed_once, finals_of, load
 from tests.contracts.stage import set_up_mixed
 from tests.traffic import event, send
@@ -67,6 +69,22 @@ async def test_a_restart_under_beating_spans(kafka: ApacheKafka, broker: Broker)
                 await send(broker.bootstrap, topic, [event(kind, n) for n in spans])
         found = await finals_of(stage, 20)
     completed_once(found, 20, broker=broker)
+
+
+async def test_a_restart_under_processes_that_beat(kafka: ApacheKafka, broker: Broker) -> None:
+    """The node is gone for longer than any process may be silent: the view of them has been cut off: none is closed."""
+    stage, worker = await staged(broker)
+    with worker.start():
+        async with app(stage, "pod") as pod, stage.reader("finalized") as finals:
+            await worker.reaches(HELD, "open_spans")
+            kafka.kill()
+            await not_ready(worker, "the broker has not answered")
+            await asyncio.to_thread(kafka.start)
+            assert not await finals.quiet(3 * LEASE)
+            assert worker.metric("open_spans") == HELD
+            pod.kill()
+            found = [closed(record) for record in await finals.until(HELD)]
+    assert [one.cause for one in found] == ["heartbeat_lost"] * HELD
 
 
 async def test_a_full_disk(kafka: ApacheKafka, broker: Broker) -> None:
