@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from finalizer.codecs.errors import Unusable
 from finalizer.core.instances import Instances
@@ -79,8 +79,11 @@ class InstanceLog:
             await consumer.start()
             self._polled_at = time.monotonic()
             while True:
-                if listening is None or consumer.assignment() != places:
-                    places, listening = consumer.assignment(), self._listening(consumer.assignment())
+                found = consumer.assignment()
+                if not found:
+                    raise UnknownTopicOrPartitionError(self._topic)
+                if listening is None or found != places:
+                    places, listening = found, self._listening(found)
                 await self._poll(consumer, listening, places)
         finally:
             await consumer.stop()

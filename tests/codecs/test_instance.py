@@ -88,6 +88,7 @@ def test_a_heartbeat_that_was_cut_off_is_refused_wherever_it_was_cut() -> None:
         ({"boot_id": "one"}, None),
         ({"instance_id": "", "boot_id": "one"}, None),
         ({"instance_id": None, "boot_id": None}, None),
+        ({"attributes": {"instance_id": "pod", "boot_id": "one"}}, None),
         ({"instance_id": "x" * (LONGEST_ID + 1), "boot_id": "one"}, None),
         ({}, None),
     ],

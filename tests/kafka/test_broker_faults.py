@@ -80,7 +80,7 @@ async def test_a_restart_under_processes_that_beat(kafka: ApacheKafka, broker: B
             kafka.kill()
             await not_ready(worker, "the broker has not answered")
             await asyncio.to_thread(kafka.start)
-            assert not await finals.quiet(3 * LEASE)
+            assert not await finals.quiet(2 * LEASE)
             assert worker.metric("open_spans") == HELD
             pod.kill()
             found = [closed(record) for record in await finals.until(HELD)]
