@@ -5,6 +5,9 @@ STAMP   := .venv/.installed
 PIP      = $(PY) -m pip install --quiet --disable-pip-version-check
 # Compiled modules that do not fit their sources are never used: this tells if there are any.
 CURRENT := import sys; from finalizer import RUNNING; sys.exit(RUNNING.name == "OUTDATED")
+# Files of tests side by side: they mostly wait, for a broker or for a deadline. `JOBS=0` runs one after the other.
+JOBS    ?= 4
+SIDE_BY_SIDE = -n $(JOBS) --dist loadfile
 EXTRAS  := worker,demo,otlp,dev
 # The newest Python on the PATH that is 3.11 or later; `make install PYTHON=/path/to/python` chooses another.
 FITS    := import sys; sys.exit(sys.version_info < (3, 11))
@@ -25,7 +28,7 @@ demo: $(STAMP) ## a broker, a worker and a crowd of clients, of which some crash
 	@.venv/bin/finalizer demo
 
 test: $(STAMP) ## every test that needs no Java
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-pure: $(STAMP) ## the law, the stories and the bugs put in, on the sources that are compiled
 	SPAN_FINALIZER_PURE=1 $(PY) -m pytest tests/core tests/laws tests/scenarios tests/sim tests/test_compiled.py $(ARGS)
@@ -39,7 +42,7 @@ fuzz: $(STAMP) ## a million inputs that nobody should send, guided by coverage; 
 
 test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars are fetched once)
 	@$(PY) -m tests.brokers.kafka --check
-	$(PY) -m pytest tests/kafka $(ARGS)
+	$(PY) -m pytest $(SIDE_BY_SIDE) tests/kafka $(ARGS)
 
 test-otel: $(STAMP) ## the span processor on each release of OpenTelemetry's SDK that it supports
 	@$(PY) -m tests.client.sdk_releases $(ARGS)
