@@ -65,6 +65,7 @@ class SecuredKafka(ApacheKafka):
             "topics: the three outputs": ["--topic", *_each("--topic", outputs)],
             "topic: `<app-id>-evidence`": ["--topic", f"{app_id}-evidence"],
             "topic: `<app-id>-control`": ["--topic", f"{app_id}-control"],
+            "topic: `spans.instances`, if it is read": ["--topic", "spans.instances"],
             "topic: the changelog": ["--topic", f"{app_id}-open_spans-changelog"],
             "group `<app-id>`": ["--group", app_id],
             "transactional id, prefix `<app-id>-`": [
