@@ -61,7 +61,7 @@ def scale() -> str:
         by_open = table(
             ["open spans", *found["open"]], [["µs an event", *(f"{us:.1f}" for us in found["open"].values())]]
         )
-        lanes = found["partitions"]
+        lanes = {number: found["partitions"][number] for number in sorted(found["partitions"], key=int)}
         by_lanes = table(["partitions", *lanes], [["µs an event", *(f"{us:.1f}" for us in lanes.values())]])
         return "\n".join([f"{found['machine']}.", "", by_open, "", by_lanes])
 
