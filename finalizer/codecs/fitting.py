@@ -7,17 +7,17 @@ when it was and how it ended is never left out.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Final, NamedTuple
 
 import msgspec
 
-from finalizer.codecs.around import Around
+from finalizer.codecs.around import Around, EntityRef
 from finalizer.codecs.description import Description
 
 LEAST_LIMIT: Final = 65_536
 """Bytes that every final fits into once all that can be left out is left out."""
-_FIELDS: Final = ("attributes", "resource", "events", "links", "scope")
+_FIELDS: Final = ("attributes", "resource", "events", "links", "scope", "entities")
 _CUT: Final = 128
 """Characters left of a name, once nothing else is there to leave out."""
 _CUT_FIELDS: Final = ("name", "span_type", "session_id", "op_id")
@@ -64,6 +64,8 @@ def _without(description: Description, parts: Sequence[_Part]) -> Description:
         left_out[part.field].add(part.name)
     attributes, events, links = left_out["attributes"], left_out["events"], left_out["links"]
     around = description.around
+    if around is not None and (left_out["entities"] or left_out["resource"]):
+        around = msgspec.structs.replace(around, entities=_whole(around.entities, left_out))
     if around is not None and left_out["scope"]:
         kept = {name: value for name, value in around.scope_attributes.items() if name not in left_out["scope"]}
         dropped = _counted(around.scope_dropped_attributes, left_out["scope"])
@@ -82,6 +84,16 @@ def _without(description: Description, parts: Sequence[_Part]) -> Description:
     )
 
 
+def _whole(entities: Sequence[EntityRef], left_out: Mapping[str, set[str | int]]) -> list[EntityRef]:
+    """The entities that are not left out, and whose attributes are all still there."""
+    places, names = left_out["entities"], left_out["resource"]
+    return [
+        ref
+        for place, ref in enumerate(entities)
+        if place not in places and names.isdisjoint((*ref.id_keys, *ref.description_keys))
+    ]
+
+
 def _parts(description: Description) -> list[_Part]:
     """All that can be left out, the largest first, in a total order."""
     parts = [_Part(_bytes(*item), "attributes", item[0]) for item in description.attributes.items()]
@@ -90,6 +102,7 @@ def _parts(description: Description) -> list[_Part]:
     parts += [_Part(_bytes(link), "links", place) for place, link in enumerate(description.links)]
     if description.around is not None:
         parts += [_Part(_bytes(*item), "scope", item[0]) for item in description.around.scope_attributes.items()]
+        parts += [_Part(_bytes(ref), "entities", place) for place, ref in enumerate(description.around.entities)]
     return sorted(parts, key=lambda part: (-part.size, part.field, part.name))
 
 

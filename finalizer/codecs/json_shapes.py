@@ -56,17 +56,34 @@ class JsonPairs(msgspec.Struct, gc=False):
     values: list[JsonAttribute] | None = None
 
 
+class JsonEntityRef(msgspec.Struct, gc=False):
+    """An `EntityRef`."""
+
+    schema_url: str | None = field(name="schemaUrl", default=None)
+    schema_url_: str | None = field(name="schema_url", default=None)
+    type: str | None = None
+    ids: list[str] | None = field(name="idKeys", default=None)
+    ids_: list[str] | None = field(name="id_keys", default=None)
+    described: list[str] | None = field(name="descriptionKeys", default=None)
+    described_: list[str] | None = field(name="description_keys", default=None)
+
+
 class JsonResource(msgspec.Struct, gc=False):
-    """A `Resource`; an `InstrumentationScope` has the same fields, and two more."""
+    """A `Resource`."""
 
     attributes: list[JsonAttribute] | None = None
     dropped: Count | None = field(name="droppedAttributesCount", default=None)
     dropped_: Count | None = field(name="dropped_attributes_count", default=None)
+    entities: list[JsonEntityRef] | None = field(name="entityRefs", default=None)
+    entities_: list[JsonEntityRef] | None = field(name="entity_refs", default=None)
 
 
-class JsonScope(JsonResource, gc=False):
+class JsonScope(msgspec.Struct, gc=False):
     """An `InstrumentationScope`."""
 
+    attributes: list[JsonAttribute] | None = None
+    dropped: Count | None = field(name="droppedAttributesCount", default=None)
+    dropped_: Count | None = field(name="dropped_attributes_count", default=None)
     name: str | None = None
     version: str | None = None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from finalizer.codecs.around import Around
+from finalizer.codecs.around import Around, EntityRef
 from finalizer.codecs.description import Description, Link, SpanEvent
 from finalizer.codecs.json_shapes import (
     JsonAttribute,
+    JsonEntityRef,
     JsonEvent,
     JsonLink,
     JsonResource,
@@ -73,6 +74,7 @@ def describe_json(data: bytes) -> Description:
             inner.schema_url or inner.schema_url_ or "",
             resource.dropped or resource.dropped_ or 0,
             outer.schema_url or outer.schema_url_ or "",
+            [_entity(one) for one in resource.entities or resource.entities_ or ()],
         ),
     )
 
@@ -107,6 +109,11 @@ def value_of(value: JsonValue | str | None) -> Value:
         if other is not None:
             return other
     return EMPTY
+
+
+def _entity(ref: JsonEntityRef) -> EntityRef:
+    described, url = ref.described or ref.described_, ref.schema_url or ref.schema_url_
+    return EntityRef(ref.type or "", ref.ids or ref.ids_ or (), described or (), url or "")
 
 
 def _event(event: JsonEvent) -> SpanEvent:

@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from typing import cast
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import (
+    AnyValue,
+    ArrayValue,
+    EntityRef,
+    InstrumentationScope,
+    KeyValue,
+    KeyValueList,
+)
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
@@ -27,7 +34,17 @@ def request(final: model.Final, description: Description) -> bytes:
         dropped_attributes_count=around.scope_dropped_attributes,
     )
     resource = Resource(
-        attributes=key_values(description.resource), dropped_attributes_count=around.resource_dropped_attributes
+        attributes=key_values(description.resource),
+        dropped_attributes_count=around.resource_dropped_attributes,
+        entity_refs=[
+            EntityRef(
+                type=entity.type,
+                id_keys=entity.id_keys,
+                description_keys=entity.description_keys,
+                schema_url=entity.schema_url,
+            )
+            for entity in around.entities
+        ],
     )
     spans = ScopeSpans(scope=scope, spans=[_span(final, description)], schema_url=around.scope_schema_url)
     outer = ResourceSpans(resource=resource, scope_spans=[spans], schema_url=around.resource_schema_url)

@@ -12,7 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from finalizer.codecs.around import Around
+from finalizer.codecs.around import Around, EntityRef
 from finalizer.codecs.description import Description, Link, SpanEvent
 from finalizer.codecs.otlp_ids import SPAN_BYTES, TRACE_BYTES, key_of_bytes, linked_of_bytes, parent_of_bytes
 from finalizer.codecs.otlp_words import span_kind, status, status_code
@@ -72,6 +72,10 @@ def describe_proto(data: bytes) -> Description:
             inner.schema_url,
             resource.dropped_attributes_count,
             outer.schema_url,
+            [
+                EntityRef(ref.type, list(ref.id_keys), list(ref.description_keys), ref.schema_url)
+                for ref in resource.entity_refs
+            ],
         ),
     )
 

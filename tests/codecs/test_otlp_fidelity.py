@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import EntityRef
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from finalizer.codecs.description import describe
@@ -31,7 +32,12 @@ from tests.codecs.otlp_making import (
 from tests.codecs.spans import SPAN, T0, TRACE
 from tests.codecs.telling import only, reported, spans
 
+ENTITIES = [
+    EntityRef(type="service", id_keys=["service.name"], description_keys=["service.version"], schema_url="https://x/1"),
+    EntityRef(type="host", id_keys=["host.id", "host.ü"]),
+]
 AROUND: dict[str, Any] = {
+    "entities": ENTITIES,
     "version": "1.2",
     "scope_attributes": {"s": ["x"], "b": b"\x01"},
     "scope_dropped": 7,
@@ -89,6 +95,15 @@ links = st.builds(
     count,
 )
 
+names = st.lists(text, max_size=2)
+entities = st.builds(
+    lambda word, ids, described, url: EntityRef(type=word, id_keys=ids, description_keys=described, schema_url=url),
+    text,
+    names,
+    names,
+    text,
+)
+
 
 @st.composite
 def batches(draw: st.DrawFn) -> TracesData:
@@ -117,6 +132,7 @@ def batches(draw: st.DrawFn) -> TracesData:
         scope_url=draw(text),
         resource_url=draw(text),
         resource_dropped=draw(count),
+        entities=draw(st.lists(entities, max_size=2)),
     )
 
 
@@ -128,7 +144,7 @@ def final_of(record: bytes) -> Final:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(("encode", "read"), READERS)
 def test_all_that_a_span_can_have_survives(dialect: Any, encode: Any, read: Any) -> None:
-    """Events, links, scope, schema URLs, trace state, flags, dropped counts, lists, maps, bytes: in every dialect."""
+    """Events, links, scope, entities, schema URLs, trace state, flags, counts, lists, maps, bytes: in every dialect."""
     batch = traces(full(), **AROUND)
     assert theirs(read(encode(final_of(dialect(batch))))) == theirs(batch)
 
@@ -193,6 +209,18 @@ def test_what_is_too_large_is_cut_with_all_that_stands_around_it(encode: Any) ->
     cut = read(encode(final, max_bytes=LEAST_LIMIT)).resource_spans[0]
     assert (cut.schema_url, cut.scope_spans[0].scope.name) == ("", long[:128])
     assert cut.scope_spans[0].spans[0].dropped_attributes_count == 2**32 - 1
+
+
+@pytest.mark.parametrize("encode", [encode_json, encode_proto])
+def test_an_entity_is_not_named_by_attributes_that_were_cut(encode: Any) -> None:
+    """An entity goes with any attribute of its own, and by itself where it is large; the others stay."""
+    long = "x" * 900_000
+    refs = [*ENTITIES, EntityRef(type="os", id_keys=[long])]
+    batch = traces(ended(), resource={"service.name": "app", "host.id": long}, entities=refs)
+    read = to_message if encode is encode_json else ExportTraceServiceRequest.FromString
+    cut = read(encode(final_of(_proto(batch)), max_bytes=LEAST_LIMIT)).resource_spans[0].resource
+    assert list(cut.entity_refs) == ENTITIES[:1]
+    assert [item.key for item in cut.attributes] == ["service.name"]
 
 
 def evidence_of(batch: TracesData, dialect: Any) -> Evidence:
