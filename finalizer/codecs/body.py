@@ -15,6 +15,7 @@ from finalizer.codecs.description import Describing, Description, Link, SpanEven
 from finalizer.codecs.ids import parent_id
 from finalizer.codecs.native_event import KIND_NUMBERS, NativeEvent, parse
 from finalizer.codecs.otlp_body import OtlpJsonBody, OtlpProtoBody
+from finalizer.codecs.trace_state import valid_trace_state
 from finalizer.codecs.values import Value, present
 from finalizer.core.by_value import ByValue
 from finalizer.core.model import Body
@@ -50,7 +51,7 @@ class NativeBody(ByValue):
             parent_id(event.parent_span_id),
             event.session_id or None,
             event.op_id or None,
-            event.trace_state or "",
+            valid_trace_state(event.trace_state),
             present(event.resource),
             present(event.attributes),
             in_order(_links(event)) if event.links else (),
@@ -76,7 +77,7 @@ def _covers(newer: NativeEvent[Value], older: NativeEvent[Value]) -> bool:
 
 def _links(event: NativeEvent[Value]) -> list[Link]:
     return [
-        Link(link.trace_id.lower(), link.span_id.lower(), present(link.attributes), link.trace_state or "")
+        Link(link.trace_id.lower(), link.span_id.lower(), present(link.attributes), valid_trace_state(link.trace_state))
         for link in event.links or ()
     ]
 

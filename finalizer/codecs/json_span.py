@@ -20,6 +20,7 @@ from finalizer.codecs.json_shapes import (
 from finalizer.codecs.otlp_ids import SPAN_BYTES, TRACE_BYTES, check_parent, key_of_text, linked_of_text, parent_of_text
 from finalizer.codecs.otlp_words import span_kind, status, status_code
 from finalizer.codecs.times import optional_moment
+from finalizer.codecs.trace_state import valid_trace_state
 from finalizer.codecs.values import EMPTY, Attributes, Value
 from finalizer.core.model import SpanKey, Status
 
@@ -57,7 +58,7 @@ def describe_json(data: bytes) -> Description:
         span_kind(span.kind),
         None,
         parent_of_text(span.parent or span.parent_),
-        trace_state=span.trace_state or span.trace_state_ or "",
+        trace_state=valid_trace_state(span.trace_state or span.trace_state_),
         resource=attributes(resource.attributes),
         attributes=attributes(span.attributes),
         links=[_link(link) for link in span.links] if span.links else (),
@@ -125,7 +126,7 @@ def _link(link: JsonLink) -> Link:
     return Link(
         *_link_ids(link),
         attributes(link.attributes),
-        link.trace_state or link.trace_state_ or "",
+        valid_trace_state(link.trace_state or link.trace_state_),
         link.flags or 0,
         link.dropped or link.dropped_ or 0,
     )

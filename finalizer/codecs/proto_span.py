@@ -17,6 +17,7 @@ from finalizer.codecs.description import Description, Link, SpanEvent
 from finalizer.codecs.otlp_ids import SPAN_BYTES, TRACE_BYTES, key_of_bytes, linked_of_bytes, parent_of_bytes
 from finalizer.codecs.otlp_words import span_kind, status, status_code
 from finalizer.codecs.times import optional_moment
+from finalizer.codecs.trace_state import valid_trace_state
 from finalizer.codecs.values import EMPTY, Attributes, Value
 from finalizer.core.model import SpanKey, Status
 
@@ -55,7 +56,7 @@ def describe_proto(data: bytes) -> Description:
         span.kind,
         None,
         parent_of_bytes(span.parent_span_id),
-        trace_state=span.trace_state,
+        trace_state=valid_trace_state(span.trace_state),
         resource=attributes(resource.attributes),
         attributes=attributes(span.attributes),
         links=[_link(link) for link in span.links],
@@ -120,7 +121,7 @@ def _link(link: Span.Link) -> Link:
         linked_of_bytes(link.trace_id, TRACE_BYTES),
         linked_of_bytes(link.span_id, SPAN_BYTES),
         attributes(link.attributes),
-        link.trace_state,
+        valid_trace_state(link.trace_state),
         link.flags,
         link.dropped_attributes_count,
     )

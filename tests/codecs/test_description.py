@@ -139,3 +139,11 @@ def test_a_body_of_another_format_is_never_covered() -> None:
 def test_a_null_attribute_is_no_attribute(attributes: Attributes) -> None:
     """Null is dropped; 0 and false are values."""
     assert present(attributes) == {name: value for name, value in attributes.items() if value is not None}
+
+
+@pytest.mark.parametrize(("state", "told"), [("a=b", "a=b"), ("Ok", "")])
+def test_a_native_trace_state_that_is_none_is_left_out(state: str, told: str) -> None:
+    """W3C's grammar says what is one, as for spans that come as OTLP."""
+    link = {"trace_id": TRACE, "span_id": SPAN, "trace_state": state}
+    description = describe(layers(start(trace_state=state, links=[link])))
+    assert (description.trace_state, description.links[0].trace_state) == (told, told)
