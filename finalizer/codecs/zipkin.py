@@ -124,10 +124,10 @@ def _part(raw: Raw, where: str, source: Coordinates) -> Part:
 def _translated(span: _Span) -> dict[str, Any]:
     """A `TracesData` of this one span."""
     if span.shared:
-        detail = "a span that client and server share has no id of its own: set supportsJoin to false at the server"
+        detail = "shared with its client, whose ids it has: have the server make spans of its own (supportsJoin false)"
         raise Unusable(Reason.BAD_ID, detail)
     if not span.timestamp:
-        raise Unusable(Reason.MISSING_FIELD, "timestamp is missing")
+        raise Unusable(Reason.MISSING_FIELD, "timestamp is missing: nobody told when it began")
     tags, start_at = dict(span.tags or {}), span.timestamp * 1000
     key = key_of_text(span.trace_id.rjust(32, "0"), span.span_id).hex()
     scope = tags.pop("otel.scope.name", "") or tags.pop("otel.library.name", "")

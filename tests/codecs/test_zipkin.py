@@ -81,6 +81,17 @@ def test_the_status_is_in_the_tags(tags: dict[str, str], status: Any) -> None:
     assert found.end.status == status
 
 
+def test_a_server_that_shares_its_clients_ids_does_not_end_its_clients_span() -> None:
+    """Both have the same ids, in one record or in two; only the client's span is used, the other says what to set."""
+    client = {name: value for name, value in WHOLE.items() if name != "duration"}
+    started, refused = decoded(client, WHOLE | {"kind": "SERVER", "shared": True})
+    assert isinstance(started, Evidence)
+    assert started.kind is Kind.START
+    assert isinstance(refused, BadPart)
+    assert (refused.error.reason, "supportsJoin" in refused.error.detail) == (Reason.BAD_ID, True)
+    assert only(decoded(WHOLE | {"shared": False})).kind is Kind.END
+
+
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
