@@ -20,6 +20,7 @@ from finalizer.cli.lines import MAX_LINE_BYTES, Line, read_lines
 from finalizer.cli.options import config_option, option
 from finalizer.codecs.errors import Unusable
 from finalizer.codecs.native import NativeDecoder
+from finalizer.codecs.unknown_fields import told, unknown_fields
 from finalizer.core.model import Coordinates, Kind
 from finalizer.policy.load import Policy
 from finalizer.policy.schema import Format
@@ -27,6 +28,8 @@ from finalizer.shell.stop import Exit, Stop
 
 LAST_ACKS_SECONDS = 2.0
 """How long Ctrl-C waits for what is on its way."""
+MAX_UNKNOWN = 20
+"""Names that no event has, and that are told."""
 NOWHERE = Coordinates("", 0, 0, 0)
 
 
@@ -38,6 +41,7 @@ class Sending:
         self._topic = topic
         self._decoder = NativeDecoder(kind=kind)
         self._raw = raw
+        self._unknown: set[str] = set()
         self.acknowledged = 0
         self.refused = 0
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -64,6 +68,8 @@ class Sending:
             if not self._raw:
                 self._refuse(line, str(error))
                 return
+        else:
+            self._tell_unknown(line.number, value)
         try:
             answer = await self._producer.send(self._topic, value, key=key)
         except MessageSizeTooLargeError:
@@ -75,6 +81,13 @@ class Sending:
         """How far it came, in words."""
         count = "1 event was" if self.acknowledged == 1 else f"{self.acknowledged} events were"
         return f"{count} acknowledged by {self._topic}"
+
+    def _tell_unknown(self, number: int, value: bytes) -> None:
+        """Fields that would be ignored, each name once: a misspelt one is a setting that its sender believes in."""
+        for name in unknown_fields(value):
+            if name not in self._unknown and len(self._unknown) < MAX_UNKNOWN:
+                self._unknown.add(name)
+                click.echo(f"line {number}: {told(name)}", err=True)
 
     def _note(self, answer: asyncio.Future[object], number: int) -> None:
         error = asyncio.CancelledError() if answer.cancelled() else answer.exception()

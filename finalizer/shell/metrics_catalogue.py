@@ -239,6 +239,12 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         " meet: set `rekey: always` on the input, or mend the producer's partitioner.",
     ),
     Metric(
+        "unknown_fields_total", _COUNTER, (INPUT,), "records",
+        "Records, of those checked (one in 1,000, and the first of each partition), with a field that no event has.",
+        "Above zero: the log names the fields (`unknown_field`). A misspelt one is ignored: mend the producer. One that"
+        " is meant belongs into `attributes`.",
+    ),
+    Metric(
         "input_gap_records_total", _COUNTER, (INPUT,), "records",
         "Records that retention deleted before this worker read them.",
         "Above zero: evidence is lost for good; finals it may have touched carry `span_finalizer.evidence_gap`. Raise"

@@ -1,4 +1,7 @@
-"""Do producers place records where their trace belongs? One in a thousand is looked at, and the first of each input."""
+"""Do producers place records where their trace belongs? One in a thousand is looked at, and the first ones.
+
+The same records are asked for fields that no event has.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from finalizer.codecs.errors import Unusable
 from finalizer.core.model import Coordinates
 from finalizer.pipeline import Decode, Record
 from finalizer.shell import logs
+from finalizer.shell.fields import Fields
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.placement import partition_of
 
@@ -26,6 +30,7 @@ class Routing:
     def __init__(self, partitions: int, metrics: Metrics) -> None:
         self._partitions = partitions
         self._metrics = metrics
+        self._fields = Fields(metrics)
         self._to_pass: dict[tuple[str, int], int] = {}
         """(topic, partition) -> records until the next one that is looked at."""
         self._misrouted: Counter[str] = Counter()
@@ -52,6 +57,8 @@ class Routing:
             self._misrouted[topic] += 1
             self._metrics.apply(Counter({("misrouted_total", topic): 1}))
             self._warn(topic)
+        if record.value:
+            self._fields.check(topic, record.value)
 
     def _warn(self, topic: str) -> None:
         now = time.monotonic()

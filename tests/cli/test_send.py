@@ -65,6 +65,17 @@ def topic(embedded_broker: str) -> str:
     return name
 
 
+def test_a_field_that_no_event_has_is_told_once(embedded_broker: str, topic: str, tmp_path: Path) -> None:
+    """The events are sent all the same; whoever misspelt a setting sees it, with the name that was meant."""
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"".join(line(number, heartbeat_intervall_ms="5") for number in range(1, 4)))
+    ran = run("send", str(file), "--broker", embedded_broker, "--topic", topic)
+    assert (ran.code, ran.out) == (0, f"3 events were acknowledged by {topic}.\n")
+    assert ran.err == (
+        'line 1: "heartbeat_intervall_ms" is no field of an event and is ignored. Did you mean heartbeat_interval_ms?\n'
+    )
+
+
 def test_events_arrive_with_their_traces_key_in_its_partition(embedded_broker: str, topic: str, tmp_path: Path) -> None:
     """Key = trace id in lower hex, partition = murmur2 of it, value = the line: what a worker expects of a producer."""
     file = tmp_path / "events.jsonl"

@@ -4,7 +4,7 @@ from tests.brokers import Broker
 from tests.contracts.rekeyed import Rekeyed
 from tests.contracts.stage import set_up, set_up_mixed
 from tests.contracts.startup import ended
-from tests.traffic import create_topics, event, scatter
+from tests.traffic import create_topics, event, scatter, send
 
 
 class TestRekeyed(Rekeyed):
@@ -17,6 +17,16 @@ class TestRekeyed(Rekeyed):
             await scatter(broker.bootstrap, stage.topic, [event("start", n) for n in range(40)], partitions=4)
             await worker.reaches(1, "misrouted_total", input=stage.topic)
             assert worker.log.count("set rekey: always on this input") == 1
+
+    async def test_a_field_that_no_event_has_is_told(self, broker: Broker) -> None:
+        """It is ignored, so whoever misspells one finds out from the log, once; and from a metric."""
+        stage = await set_up(broker)
+        wrong = [record | {"heartbeat_interval": 5} for record in (event("start", number) for number in range(40))]
+        with stage.worker().start() as worker:
+            await send(broker.bootstrap, stage.topic, wrong)
+            await worker.reaches(40, "evidence_total", input=stage.topic)
+            await worker.reaches(1, "unknown_fields_total", input=stage.topic)
+            assert worker.log.count("Did you mean heartbeat_interval_ms?") == 1
 
     async def test_evidence_with_other_partitions_than_the_direct_inputs(self, broker: Broker) -> None:
         """The evidence topic does not fit the direct inputs: exit 1, and both are named with their partitions."""

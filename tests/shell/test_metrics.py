@@ -32,6 +32,7 @@ CONTRACT = {
     "closing_paused{reason}",
     "input_paused{input}",
     "misrouted_total{input}",
+    "unknown_fields_total{input}",
     "input_gap_records_total{input}",
     "remembered_spans",
     "memory_horizon_seconds",
