@@ -6,13 +6,19 @@ heartbeat whose span has not changed has the same body, and then nothing but its
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, Final
 
 import msgspec
 
 from finalizer.codecs.description import Description, includes
 from finalizer.codecs.json_span import describe_json
 from finalizer.core.model import Body
+
+_MAX_KEPT: Final = 4096
+"""Bytes of a body whose description is kept; larger ones are rare, and would make what they take unbounded."""
+_kept_json = lru_cache(maxsize=64)(describe_json)
+"""A span's end asks twice: what of the records before it is said again, and what stands on the final."""
 
 
 class OtlpJsonBody(msgspec.Struct, frozen=True, gc=False):
@@ -28,7 +34,7 @@ class OtlpJsonBody(msgspec.Struct, frozen=True, gc=False):
 
     def describe(self) -> Description:
         """What this record says of its span."""
-        return describe_json(self.data)
+        return _kept_json(self.data) if len(self.data) <= _MAX_KEPT else describe_json(self.data)
 
 
 class OtlpProtoBody(msgspec.Struct, frozen=True, gc=False):
@@ -44,9 +50,16 @@ class OtlpProtoBody(msgspec.Struct, frozen=True, gc=False):
 
     def describe(self) -> Description:
         """What this record says of its span. Needs the extra `otlp`."""
-        from finalizer.codecs.proto_span import describe_proto  # noqa: PLC0415  # an optional dependency
+        return _kept_proto(self.data) if len(self.data) <= _MAX_KEPT else _describe_proto(self.data)
 
-        return describe_proto(self.data)
+
+def _describe_proto(data: bytes) -> Description:
+    from finalizer.codecs.proto_span import describe_proto  # noqa: PLC0415  # an optional dependency
+
+    return describe_proto(data)
+
+
+_kept_proto = lru_cache(maxsize=64)(_describe_proto)
 
 
 def _covers(newer: OtlpJsonBody | OtlpProtoBody, older: Body) -> bool:

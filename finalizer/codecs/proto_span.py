@@ -6,11 +6,12 @@ Needs the extra `otlp`. Strings were checked to be UTF-8, and nesting to be sane
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
 from finalizer.codecs.around import Around, EntityRef
 from finalizer.codecs.description import Description, Link, SpanEvent
@@ -19,9 +20,12 @@ from finalizer.codecs.otlp_words import span_kind, status, status_code
 from finalizer.codecs.times import optional_moment
 from finalizer.codecs.trace_state import valid_trace_state
 from finalizer.codecs.values import EMPTY, Attributes, Value
+from finalizer.codecs.wire import alone
 from finalizer.core.model import SpanKey, Status
 
 _LAST_KIND: Final = Span.SPAN_KIND_CONSUMER
+_MAX_KEPT: Final = 4096
+"""Bytes of what stands around a span that is kept; larger ones are rare, and would make what they take unbounded."""
 _PARENT_SIZES: Final = (SPAN_BYTES, 0)
 
 
@@ -47,17 +51,24 @@ def checked(span: Span) -> tuple[SpanKey, int, int, Status | None]:
 
 def describe_proto(data: bytes) -> Description:
     """The description of the one span in `data`, a `TracesData` that `proto_spans` has written."""
-    (outer,) = TracesData.FromString(data).resource_spans
-    (inner,) = outer.scope_spans
-    (span,) = inner.spans
-    resource, scope = outer.resource, inner.scope
+    try:
+        above, beside, item = alone(data)
+    except ValueError:
+        (outer,) = TracesData.FromString(data).resource_spans
+        (inner,) = outer.scope_spans
+        (span,) = inner.spans
+        resource, around = _around_of(outer, inner)
+    else:
+        span = Span.FromString(item)
+        size = len(above[0]) + len(above[1]) + len(beside[0]) + len(beside[1])
+        resource, around = (_kept_around if size <= _MAX_KEPT else _around)(above, beside)
     return Description(
         span.name or None,
         span.kind,
         None,
         parent_of_bytes(span.parent_span_id),
         trace_state=valid_trace_state(span.trace_state),
-        resource=attributes(resource.attributes),
+        resource=resource,
         attributes=attributes(span.attributes),
         links=[_link(link) for link in span.links],
         events=[_event(event) for event in span.events],
@@ -65,20 +76,34 @@ def describe_proto(data: bytes) -> Description:
         dropped_links=span.dropped_links_count,
         dropped_events=span.dropped_events_count,
         flags=span.flags,
-        around=Around(
-            scope.name,
-            scope.version,
-            attributes(scope.attributes),
-            scope.dropped_attributes_count,
-            inner.schema_url,
-            resource.dropped_attributes_count,
-            outer.schema_url,
-            [
-                EntityRef(ref.type, list(ref.id_keys), list(ref.description_keys), ref.schema_url)
-                for ref in resource.entity_refs
-            ],
-        ),
+        around=around,
     )
+
+
+def _around(above: tuple[bytes, bytes], beside: tuple[bytes, bytes]) -> tuple[Attributes, Around]:
+    """The attributes of the resource, and all else around a span, of the fields that stand around it."""
+    return _around_of(ResourceSpans.FromString(b"".join(above)), ScopeSpans.FromString(b"".join(beside)))
+
+
+_kept_around = lru_cache(maxsize=1024)(_around)
+
+
+def _around_of(outer: ResourceSpans, inner: ScopeSpans) -> tuple[Attributes, Around]:
+    resource, scope = outer.resource, inner.scope
+    around = Around(
+        scope.name,
+        scope.version,
+        attributes(scope.attributes),
+        scope.dropped_attributes_count,
+        inner.schema_url,
+        resource.dropped_attributes_count,
+        outer.schema_url,
+        [
+            EntityRef(ref.type, list(ref.id_keys), list(ref.description_keys), ref.schema_url)
+            for ref in resource.entity_refs
+        ],
+    )
+    return attributes(resource.attributes), around
 
 
 def attributes(items: Iterable[KeyValue]) -> Attributes:
@@ -93,6 +118,9 @@ def resource_attributes(data: bytes) -> Attributes:
 
 def value_of(value: AnyValue) -> Value:
     """What an `AnyValue` holds."""
+    text = value.string_value
+    if text:
+        return text
     match value.WhichOneof("value"):
         case "string_value":
             return value.string_value

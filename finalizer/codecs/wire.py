@@ -40,6 +40,17 @@ def groups(data: bytes) -> list[Group]:
     return found
 
 
+def alone(data: bytes) -> tuple[Around, Around, bytes]:
+    """What stands around the one item of a batch, and that item.
+
+    Raises `ValueError` where there is not one, and for what only a parser reads (a group of an unknown field).
+    """
+    (outer,) = [value for number, value in _fields(data) if number == 1]
+    above, (group,) = _parted(outer)
+    beside, (item,) = _parted(group)
+    return above, beside, item
+
+
 def around_of(first: bytes, third: bytes) -> Around:
     """What stands around the second field of a message: its first and its third, where they have anything."""
     return _field(_FIRST, first) if first else b"", _field(_THIRD, third) if third else b""
@@ -99,6 +110,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
+    if place < len(data) and data[place] < 0x80:
+        return data[place], place + 1
     number = 0
     for shift, byte in enumerate(data[place : place + _LONGEST_VARINT]):
         number |= (byte & 0x7F) << 7 * shift
