@@ -112,6 +112,11 @@ class Rekeying:
         """So many records were deleted before they were read: finals that they may have touched will say so."""
         self._voucher.lost(records)
 
+    @property
+    def untold(self) -> bool:
+        """True while a mark has to stand in front of what is written next: it tells of records that were lost."""
+        return self._voucher.untold
+
     def begin(self, records: Sequence[Record], *, end: int, stamped: bool, now: int) -> Group:
         """A group of the frame's records. `stamped`: its timestamps are the broker's (`LogAppendTime`)."""
         if records and records[0].offset <= self.decided:

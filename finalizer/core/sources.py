@@ -57,6 +57,11 @@ class Voucher:
         """So many records were deleted before they were read."""
         self._lost += records
 
+    @property
+    def untold(self) -> bool:
+        """True while records were lost that no mark has told of: what came behind them may not be written before it."""
+        return self._lost > 0
+
     def vouch(self, now: int, *, paused: bool) -> Vouched:
         """For a mark of now, to be written after every record that is decided."""
         reading = self.clock.advance(now)

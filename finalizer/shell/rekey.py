@@ -194,11 +194,11 @@ class Rekey:
     async def _mark_all(self) -> None:
         while True:
             await asyncio.sleep(MARK_SECONDS)
-            vouched = [(one.rekeying, one.vouch()) for one in self.sources.values() if one.running]
+            vouched = [(one, one.vouch()) for one in self.sources.values() if one.running]
             if vouched:
                 await self._writer.mark(encode_mark([said for _, said in vouched]))
-                for rekeying, said in vouched:
-                    rekeying.told(said)
+                for one, said in vouched:
+                    one.told(said)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()

@@ -71,6 +71,7 @@ class Source:
         self._inbox: deque[tuple[Any, Frame]] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
+        self._told = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._seen_stamp: int | None = None
 
@@ -135,6 +136,11 @@ class Source:
             rekeying.clock.moved(self.topic, position=answer.position)
         return rekeying.vouch(now)
 
+    def told(self, vouched: Vouched) -> None:
+        """The mark stands in every partition of the evidence."""
+        self.rekeying.told(vouched)
+        self._told.set()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """The task ends by itself only by failing: the owner decides what is to be done."""
         error = None if task.cancelled() else task.exception()
@@ -171,6 +177,9 @@ class Source:
         return group
 
     async def _write(self, group: Group) -> None:
+        while self.rekeying.untold:
+            self._told.clear()
+            await self._told.wait()
         if group.entries or group.rejected:
             await self._writer.write(group.entries, group.rejected)
         self._metrics.apply(group.tally)

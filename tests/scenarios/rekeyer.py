@@ -56,13 +56,18 @@ class Rekeyer:
         if not self._broker.inputs[EVIDENCE].up:
             return  # nothing can be written, so nothing more is read
         if end is not None and not self._rekeying.paused:
+            if self._rekeying.untold:
+                self._mark(now)
             self._poll(end, now)
-        vouched = self._rekeying.vouch(now)
-        self._write(b"mark", encode_mark([vouched]), now)
-        self._rekeying.told(vouched)
+        self._mark(now)
         if now - self._committed_at >= COMMIT:
             self._committed_at = now
             self._broker.committed[self._topic] = self._rekeying.decided + 1
+
+    def _mark(self, now: int) -> None:
+        vouched = self._rekeying.vouch(now)
+        self._write(b"mark", encode_mark([vouched]), now)
+        self._rekeying.told(vouched)
 
     def _poll(self, end: int, now: int) -> None:
         records = self._source.records[self._position : min(end, self._position + self.most_records)]
