@@ -7,7 +7,7 @@ from aiokafka.admin import NewPartitions
 from tests.brokers import Broker
 from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, load
-from tests.contracts.rekeyed import Rekeyed
+from tests.contracts.rekeyed import Rekeyed, open_spans, shares
 from tests.contracts.stage import has_partitions, set_up
 from tests.traffic import admin, event, scatter
 
@@ -30,6 +30,24 @@ class TestRekeyed(Rekeyed):
             await sending
             found = await finals_of(stage, 2000)
         completed_once(found, 2000, broker=broker)
+
+    async def test_a_source_without_an_owner_holds_back_closing(self, broker: Broker) -> None:
+        """A worker is killed and its sources are nobody's until its session ends: no span is closed meanwhile, and they
+        are named. Their ends, unread for longer than every deadline, count."""
+        stage = await set_up(broker, partitions=2, rekeyed=True)
+        flags = {"--session-timeout": "12"}
+        one, other = stage.worker(flags=flags), stage.worker(flags=flags)
+        with one.start(ready=False), other.start(ready=False):
+            await shares(one, other)
+            beating = [event(kind, number) for kind in ("start", "heartbeat") for number in range(40)]
+            await scatter(broker.bootstrap, stage.topic, beating, partitions=2)
+            await open_spans(40, one, other)
+            other.kill()
+            await scatter(broker.bootstrap, stage.topic, [event("end", n) for n in range(40)], partitions=2)
+            await one.reaches(4, "source_clock_lag_seconds", input=stage.topic)
+            assert one.metric("may_close") == 0
+            found = await finals_of(stage, 40)
+        completed_once(found, 40, broker=broker)
 
     async def test_partitions_are_added_to_a_source(self, broker: Broker) -> None:
         """The running worker takes them up; what is written there counts like all the rest."""

@@ -78,18 +78,19 @@ async def test_a_changelog_that_is_deleted_while_it_is_written(broker: Broker) -
         assert not await finals.quiet(1)
 
 
-@pytest.mark.parametrize("running", [True, False])
-async def test_retention_that_ate_unread_records(broker: Broker, *, running: bool) -> None:
-    """Records are deleted before they were read: the loss is counted and told, and reading goes on behind it.
+@pytest.mark.parametrize(("running", "rekeyed"), [(True, False), (False, False), (False, True)])
+async def test_retention_that_ate_unread_records(broker: Broker, *, running: bool, rekeyed: bool) -> None:
+    """Records are deleted before they were read, or re-keyed: the loss is counted and told, and reading goes on.
 
     The final of a span that was open then says it, and no other.
     """
-    stage, across = await set_up(broker, partitions=1), 900
+    stage, across = await set_up(broker, partitions=1, rekeyed=rekeyed), 900
     with stage.worker(terms=STEADY, flags={"--session-timeout": "12", "--instance-id": "1"}).start() as worker:
         await send(broker.bootstrap, stage.topic, [event("start", across)])
         await reported(stage, range(SPANS))
         await finals_of(stage, SPANS, quiet=0.2)
-        worker.signal(signal.SIGSTOP if running else signal.SIGKILL)
+        # Where a source is read on is what the group has committed: every few seconds, and as the worker leaves.
+        worker.signal(signal.SIGSTOP if running else signal.SIGTERM if rekeyed else signal.SIGKILL)
         await asyncio.sleep(2 * FETCH_MAX_WAIT_MS / 1000)  # what it had asked for is answered
         await reported(stage, range(SPANS, SPANS + 10))
         async with admin(broker.bootstrap) as client:
