@@ -6,7 +6,7 @@ PIP      = $(PY) -m pip install --quiet --disable-pip-version-check
 # Compiled modules that do not fit their sources are never used: this tells if there are any.
 CURRENT := import sys; from finalizer import RUNNING; sys.exit(RUNNING.name == "OUTDATED")
 # Files of tests side by side: they mostly wait, for a broker or for a deadline. `JOBS=0` runs one after the other.
-JOBS    ?= 4
+JOBS     = 4
 SIDE_BY_SIDE = -n $(JOBS) --dist loadfile
 EXTRAS  := worker,demo,otlp,dev
 # The newest Python on the PATH that is 3.11 or later; `make install PYTHON=/path/to/python` chooses another.
@@ -31,7 +31,7 @@ test: $(STAMP) ## every test that needs no Java
 	$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-pure: $(STAMP) ## the law, the stories and the bugs put in, on the sources that are compiled
-	SPAN_FINALIZER_PURE=1 $(PY) -m pytest tests/core tests/laws tests/scenarios tests/sim tests/test_compiled.py $(ARGS)
+	SPAN_FINALIZER_PURE=1 $(PY) -m pytest tests/core tests/laws tests/scenarios tests/sim tests/test_compiled.py $(SIDE_BY_SIDE) $(ARGS)
 
 sim: $(STAMP) ## 10,000 made worlds with every fault, in virtual time; `make sim ARGS="--seed 7 --worlds 1"`
 	@.venv/bin/finalizer sim --worlds 10000 $(ARGS)
@@ -40,6 +40,7 @@ fuzz: $(STAMP) ## a million inputs that nobody should send, guided by coverage; 
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) -c constraints.txt 'atheris>=3.0'
 	@$(PY) -m tests.fuzz $(ARGS)
 
+test-kafka: JOBS = 2
 test-kafka: $(STAMP) ## the tests on Apache Kafka (Java 17+ and Maven; the jars are fetched once)
 	@$(PY) -m tests.brokers.kafka --check
 	$(PY) -m pytest $(SIDE_BY_SIDE) tests/kafka $(ARGS)
