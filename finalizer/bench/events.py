@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from heapq import merge
+from itertools import count, takewhile
+from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
 from finalizer.bench import otlp
@@ -18,7 +21,10 @@ ALLOWANCE_SECONDS: Final = 2.0
 MARGIN_SECONDS: Final = 60.0
 """A span that dies is due so long before its log ends: a clock by `CreateTime` goes by medians, half a frame behind."""
 LIVE_MARGIN_SECONDS: Final = 3.0
-"""The same where records come at their times. Without it none but the dead would be open in the end: an outage."""
+"""The same where records come at their times."""
+HEALTHY_SHARE: Final = 20
+"""Beside so many open spans of a live load is one that beats without end, more than ever are dead and not closed: where
+none but the dead are left, or the generator was late by seconds, that is an outage, in which nobody is closed."""
 EVENT_TIME: Final = 1_747_648_800_000_000_000
 """Of events of which nobody minds when they happened."""
 
@@ -49,6 +55,9 @@ class Row(NamedTuple):
     value: bytes
 
 
+_stamp_of = attrgetter("stamp")
+
+
 class Traffic:
     """All records of a load whose log ends at `now_ms`, and what must come of them."""
 
@@ -68,7 +77,22 @@ class Traffic:
         """The records of a partition."""
         if self.load.shape is Shape.OTLP_SPANS:
             return self._batches(partition)
+        if self.load.scene is Scene.LIVE:
+            healthy = takewhile(lambda row: (row.stamp or 0) < self.due_ms, self.healthy(partition))
+            return merge(self._told(partition), healthy, key=_stamp_of)
         return self._told(partition)
+
+    def healthy(self, partition: int) -> Iterator[Row]:
+        """The records, without end, of the spans that beat beside a live load: nothing is to come of them."""
+        load, write = self.load, self.writes
+        first = load.spans + load.standing + 1  # the one before it is the pilot's
+        every = range(first, first + load.open_spans // HEALTHY_SHARE)
+        mine = [number for number in every if partition_of(trace_id(number), PARTITIONS) == partition]
+        for beat in count():
+            for place, number in enumerate(mine):
+                stamp = self._began + beat * load.interval_ms + load.interval_ms * place // len(mine)
+                value = write.beat(number, stamp, beat) if beat else write.start(number, stamp)
+                yield Row(stamp, trace_id(number), value)
 
     def wanted(self) -> dict[bytes, Want]:
         """The cause of each span that must have a final, by key."""

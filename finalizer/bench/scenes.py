@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from statistics import quantiles
 from typing import Final, Self
@@ -47,9 +49,13 @@ async def steady(bootstrap: str, load: Load, topic: str, folder: Path) -> tuple[
                 await finals.first(pilot, processes)
             traffic = Traffic(load, round((time.time() + load.log_seconds) * 1000))
             began = time.time() * 1000
-            records, size = await _replay(producer, topic, traffic, processes)
+            everybody = [traffic.rows(number) for number in range(PARTITIONS)]
+            records, size = await _replay(producer, topic, everybody, processes)
             ended = time.time() * 1000
-        await until_quiet(bootstrap, output, processes, quiet_seconds=load.quiet_seconds)
+            alive = asyncio.create_task(_replay(producer, topic, _from(traffic, ended), processes))
+            await until_quiet(bootstrap, output, processes, quiet_seconds=load.quiet_seconds)
+            alive.cancel()
+            await asyncio.wait([alive])
     told = await judge(bootstrap, output, {pilot: Want.COMPLETED, **traffic.wanted()}, said=processes.last_words)
     delays = sorted((stamp - due) / 1000 for stamp, due in told.inferred)
     parts = quantiles(delays, n=100)
@@ -162,10 +168,20 @@ class Finals:
         return True
 
 
-async def _replay(producer: AIOKafkaProducer, topic: str, traffic: Traffic, processes: Processes) -> tuple[int, int]:
+def _from(traffic: Traffic, since: float) -> list[Iterator[Row]]:
+    """The beats that come without end, partition by partition, from a moment (ms) on."""
+
+    def before(row: Row) -> bool:
+        return (row.stamp or 0) < since
+
+    return [dropwhile(before, traffic.healthy(number)) for number in range(PARTITIONS)]
+
+
+async def _replay(
+    producer: AIOKafkaProducer, topic: str, rows: Sequence[Iterator[Row]], processes: Processes
+) -> tuple[int, int]:
     """Send each record when its time has come; returns how many there were, and their bytes."""
     count = size = 0
-    rows = [traffic.rows(number) for number in range(PARTITIONS)]
     waiting: list[Row | None] = [next(one, None) for one in rows]
     while any(waiting):
         now = time.time() * 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 
 import pytest
 
@@ -60,6 +61,20 @@ def test_the_mixed_load_is_what_it_says() -> None:
     wanted = Counter(Traffic(load, NOW_MS).wanted().values())
     assert wanted[Want.LOST] > load.spans // 50 * 0.5
     assert load.spans - wanted.total() < load.open_spans + PARTITIONS
+
+
+def test_a_live_load_never_looks_like_an_outage() -> None:
+    """Those who beat without end are more than the dead of the longest time that one is open, and are never closed."""
+    load = LOADS["steady"].scaled(0.01)
+    traffic = Traffic(load, NOW_MS)
+    dead = sum(want is Want.LOST for want in traffic.wanted().values()) * 30 / load.log_seconds
+    beating: Counter[bytes | None] = Counter()
+    for partition in range(PARTITIONS):
+        rows = takewhile(lambda row: (row.stamp or 0) < NOW_MS + 60_000, traffic.healthy(partition))
+        beating.update(row.key for row in rows if (row.stamp or 0) >= NOW_MS)
+    assert len(beating) > dead
+    assert min(beating.values()) == 60_000 // load.interval_ms
+    assert not beating.keys() & traffic.wanted().keys()
 
 
 def test_a_stack_belongs_to_its_innermost_stage() -> None:

@@ -75,7 +75,7 @@ class Watched:
         for number in numbers:
             self._hear(number, evidence(Kind.HEARTBEAT, self.now, key=key(number)))
 
-    def run(self, seconds: float, *, beating: Iterable[int] = ()) -> list[int]:
+    def run(self, seconds: float, *, beating: Iterable[int] = (), limit: int = 10**6) -> list[int]:
         """Let the time go on, the timer looking ten times a second; each of `beating` beats at a phase of its own.
 
         Returns the numbers of the spans that were closed meanwhile.
@@ -86,7 +86,7 @@ class Watched:
             self.now = round(self.now + TICK, 1)
             slot = round(self.now / TICK)
             self.beat(*(n for n in beating if (slot + 7 * n) % round(INTERVAL / TICK) == 0 and n not in self.closed))
-            self.look()
+            self.look(limit=limit)
         return sorted(set(self.closed) - before)
 
     def look(self, *, limit: int = 10**6) -> list[int]:

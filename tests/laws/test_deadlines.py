@@ -12,6 +12,7 @@ from finalizer.core.deadlines import WIDTH, DeadlineWindows
 from finalizer.core.model import Phase
 from finalizer.core.terms import SECOND, Heartbeat, Terms
 from tests.core.making import EPOCH, Story, at, heartbeat, start
+from tests.core.watched import Watched
 
 LAW = settings(max_examples=200, deadline=None)
 TERMS = Terms(
@@ -100,3 +101,26 @@ def test_windows_lose_nothing(entries: list[int], takes: list[tuple[int, int, in
         assert min(waiting.values(), default=0) >= 0
         assert len(windows) == waiting.total()
     assert len(windows) == 0
+
+
+FLEET = range(12)
+stretches = st.lists(
+    st.tuples(st.frozensets(st.sampled_from(FLEET)), st.integers(1, 40), st.integers(1, 6), st.booleans()), max_size=6
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(stretches=stretches)
+def test_no_open_span_is_out_of_sight(stretches: list[tuple[frozenset[int], int, int, bool]]) -> None:
+    """Whoever beats, and whatever outage, breaker or short look came between: once all is released, the silent go."""
+    watched = Watched(group_of=lambda number: "ab"[number % 2], outage_least=3, breaker_least=4)
+    watched.start(*FLEET)
+    for beating, seconds, limit, released in stretches:
+        if released:
+            watched.releases.breaker(at(watched.now + 5))
+            watched.releases.outage("a", at(watched.now + 5))
+        watched.run(seconds, beating=beating, limit=limit)
+    watched.releases.breaker(at(watched.now + 900))
+    watched.releases.outage(None, at(watched.now + 900))
+    watched.run(70, limit=3)
+    assert watched.open() == set()
