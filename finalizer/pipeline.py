@@ -17,7 +17,7 @@ from mypy_extensions import i64
 from finalizer.codecs import dead_letter, rejected
 from finalizer.codecs.description import describe
 from finalizer.codecs.errors import Reason, Unusable
-from finalizer.codecs.headers import final_headers
+from finalizer.codecs.headers import final_headers, letter_headers
 from finalizer.codecs.parts import BadPart
 from finalizer.core import lifecycle
 from finalizer.core.causes import FACTS, Cause
@@ -253,7 +253,7 @@ class Road:
 
     def _letter(self, final: Final, kind: str, decision: Decision) -> None:
         value = dead_letter.encode(final, kind=kind, max_bytes=self._letter_bytes)
-        headers = dead_letter.letter_headers(final, kind=kind)
+        headers = letter_headers(final, kind=kind)
         decision.outputs.append(Output(Topic.DLQ, hexlify(final.key[:16]), value, headers))
         cause = final.closed.cause
         decision.tally["dead_letters_total", kind if cause is None else cause.value] += 1

@@ -5,22 +5,16 @@ The schema is `finalizer/schemas/dead_letter.schema.json`. 64-bit integers are s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
-
 import msgspec
 
 from finalizer.codecs import otlp_json
 from finalizer.codecs.description import Description, describe
 from finalizer.codecs.fitting import fitted
-from finalizer.codecs.headers import Header, final_id
+from finalizer.codecs.flat import flat
+from finalizer.codecs.headers import final_id
+from finalizer.codecs.short import short_letter
 from finalizer.codecs.verdict import cause_word, facts_of
 from finalizer.core import model
-
-_DEVICE: Final = ("device.model.name", "device.model.identifier")
-_NETWORK: Final = ("network.connection.type",)
-_ENDPOINT: Final = ("http.route", "url.template", "url.full", "server.address")
-_OS: Final = ("os.name", "os.type")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -72,23 +66,17 @@ def encode(final: model.Final, *, kind: str, max_bytes: int | None = None) -> by
 
     `kind` is incomplete, resolved, missing_start or late_end. What does not fit into `max_bytes` is left out.
     """
+    data = short_letter(final, kind=kind)
+    if data is not None and (max_bytes is None or len(data) <= max_bytes):
+        return data
     return fitted(
         describe(final.layers), lambda description: _encode(_letter(final, description, kind=kind)), max_bytes
     )
 
 
-def letter_headers(final: model.Final, *, kind: str) -> list[Header]:
-    """The headers of a dead letter."""
-    return [
-        ("content-type", b"application/json"),
-        ("dlq.kind", kind.encode()),
-        ("span-finalizer-id", final_id(final).encode()),
-        ("span-finalizer-cause", cause_word(final.closed.cause).encode()),
-    ]
-
-
 def _letter(final: model.Final, description: Description, *, kind: str) -> Letter:
     closed, facts, ids = final.closed, facts_of(final.closed.cause), final.key.hex()
+    service, version, device, network, endpoint, system = flat(description.attributes, description.resource)
     return Letter(
         kind=kind,
         incomplete=facts.incomplete,
@@ -107,14 +95,14 @@ def _letter(final: model.Final, description: Description, *, kind: str) -> Lette
         start_evidence=_place(final.start) if final.start is not None else None,
         first_evidence=_place(final.first),
         last_evidence=_place(closed.last),
-        service=_first(description, ("service.name",)),
-        version=_first(description, ("service.version",)),
+        service=service,
+        version=version,
         span_type=description.span_type,
         span_name=description.name,
-        device_model=_first(description, _DEVICE),
-        network=_first(description, _NETWORK),
-        endpoint=_endpoint(description),
-        os=_first(description, _OS),
+        device_model=device,
+        network=network,
+        endpoint=endpoint,
+        os=system,
         resource=msgspec.Raw(otlp_json.resource(description.resource).encode()),
         span=msgspec.Raw(otlp_json.span(final, description).encode()),
     )
@@ -122,19 +110,3 @@ def _letter(final: model.Final, description: Description, *, kind: str) -> Lette
 
 def _place(source: model.Coordinates) -> Place:
     return Place(source.topic, source.partition, source.offset, str(source.heard_at))
-
-
-def _first(description: Description, names: Iterable[str]) -> str | None:
-    """The first of these attributes that the span or its resource has, as text."""
-    for name in names:
-        for attributes in (description.attributes, description.resource):
-            value = attributes.get(name)
-            if isinstance(value, str | int | float):
-                return str(value)
-    return None
-
-
-def _endpoint(description: Description) -> str | None:
-    """What was called, without what differs from call to call: a route, a template, or a URL up to its query."""
-    endpoint = _first(description, _ENDPOINT)
-    return endpoint and endpoint.partition("?")[0].partition("#")[0]

@@ -43,16 +43,39 @@ def final_headers(final: model.Final, content_type: str) -> list[Header]:
     ]
 
 
+def letter_headers(final: model.Final, *, kind: str) -> list[Header]:
+    """The headers of a dead letter."""
+    closed = final.closed
+    content, what, cause = _letter_constant(kind, closed.cause)
+    return [content, what, ("span-finalizer-id", _id(final.key + _kind(closed.cause, closed.revision))), cause]
+
+
 _blank: Final = blake2b(digest_size=16)
 
 
+class _Latest:
+    """The id that was made last: a final, its letter and that one's headers have the same."""
+
+    __slots__ = ("made", "named")
+
+    def __init__(self) -> None:
+        self.named = self.made = b""
+
+
+_latest: Final = _Latest()
+
+
 def _id(named: bytes) -> bytes:
+    if named == _latest.named:
+        return _latest.made
     hashing = _blank.copy()  # cheaper than a new one, which looks at a dozen settings
     hashing.update(named)
-    return hexlify(hashing.digest())
+    _latest.named, _latest.made = named, hexlify(hashing.digest())
+    return _latest.made
 
 
-def _kind(cause: Cause | None, revision: int) -> bytes:
+@lru_cache(maxsize=64)
+def _kind_of(cause: Cause | None, revision: int) -> bytes:
     return b"%b%d" % (b"reported" if facts_of(cause).reported else b"presumed", revision)
 
 
@@ -63,6 +86,7 @@ def _detected_at(moment: int) -> Header:
 
 
 _detected: Final = _detected_at
+_kind: Final = _kind_of
 
 
 @lru_cache(maxsize=4096)
@@ -78,3 +102,15 @@ def _constant(
         ("span-finalizer-source-partition", b"%d" % partition),
         _kind(cause, revision),
     )
+
+
+@lru_cache(maxsize=64)
+def _letter_headers(kind: str, cause: Cause | None) -> tuple[Header, Header, Header]:
+    return (
+        ("content-type", b"application/json"),
+        ("dlq.kind", kind.encode()),
+        ("span-finalizer-cause", cause_word(cause).encode()),
+    )
+
+
+_letter_constant: Final = _letter_headers

@@ -13,6 +13,7 @@ from mypy_extensions import mypyc_attr
 from finalizer.codecs import otlp_json
 from finalizer.codecs.description import describe
 from finalizer.codecs.fitting import fitted
+from finalizer.codecs.short import short_request
 from finalizer.core import model
 
 JSON: Final = "application/json"
@@ -30,7 +31,7 @@ def encode_json(final: model.Final, *, max_bytes: int | None = None) -> bytes:
     `final` has a start and a cause: one without is a dead letter only.
     """
     assert final.start_at is not None and final.closed.cause is not None
-    data = otlp_json.short_request(final)
+    data = short_request(final)
     if data is not None and (max_bytes is None or len(data) <= max_bytes):
         return data
     return fitted(describe(final.layers), lambda description: otlp_json.request(final, description), max_bytes)

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finalizer.codecs.dead_letter import Letter, encode, letter_headers
+from finalizer.codecs.dead_letter import Letter, _encode, _letter, encode
+from finalizer.codecs.description import describe
 from finalizer.codecs.fitting import LEAST_LIMIT
-from finalizer.codecs.headers import final_id
+from finalizer.codecs.headers import final_id, letter_headers
+from finalizer.codecs.short import short_letter
 from finalizer.codecs.verdict import facts_of
 from finalizer.core.causes import FACTS, Cause
 from finalizer.core.model import Final
@@ -61,6 +63,29 @@ def test_what_to_group_by_stands_flat() -> None:
     assert [content[name] for name in flat] == said
     silent = letter(presumed(heartbeat(start_time_unix_nano=T0)))
     assert [silent[name] for name in flat] == [None] * len(flat)
+
+
+FLAT = st.dictionaries(
+    st.sampled_from(
+        ["service.name", "device.model.identifier", "http.route", "url.full", "os.name", "error.type", "partial.gc"]
+    ),
+    st.sampled_from(["app", "", "/a?b#c", "\u00e9\u2028\x7f\x00", 7, 7.5, True, None, ["x"]]),
+)
+
+
+@given(histories, FLAT, FLAT)
+def test_the_short_way_to_a_letter_changes_no_byte(
+    history: tuple[bytes, ...], attributes: dict[str, Any], resource: dict[str, Any]
+) -> None:
+    """A letter that is written without a description has the bytes that it has with one; most are written so."""
+    common = presumed(start(attributes=attributes, resource=resource), heartbeat(progress=0.25))
+    late = reported(history[0], end())
+    for final in (common, presumed(*history), late, late.but(start_at=None)):
+        for kind in ("incomplete", "resolved"):
+            long = _encode(_letter(final, describe(final.layers), kind=kind))
+            assert short_letter(final, kind=kind) in (None, long)
+    for final in (presumed(start()), reported(start(), end())):
+        assert short_letter(final, kind="incomplete") is not None
 
 
 def test_a_span_without_a_start_is_a_dead_letter_only() -> None:

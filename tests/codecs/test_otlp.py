@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finalizer import codecs
-from finalizer.codecs import otlp_json
+from finalizer.codecs import otlp_json, short
 from finalizer.codecs.description import NATIVE_SCOPE, describe
 from finalizer.codecs.fitting import LEAST_LIMIT
 from finalizer.codecs.otlp import MissingExtra, encode_json, encode_proto
+from finalizer.codecs.short import short_request
 from finalizer.codecs.values import present
 from finalizer.codecs.verdict import PREFIX
 from finalizer.core.model import Final
@@ -26,7 +27,7 @@ Encode = Callable[[Final], bytes]
 Reader = Callable[[bytes], Read]
 ENCODINGS = [pytest.param(encode_json, read_json, id="json"), pytest.param(encode_proto, read_proto, id="proto")]
 NINE_SECONDS = 9_000_000_000
-KEPT = (otlp_json._block, otlp_json._stated, otlp_json._kept_resource, otlp_json._kept_opening)
+KEPT = (otlp_json.block, otlp_json._stated, otlp_json._kept_resource, short._pieces, short._resource)
 
 
 def stripped(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -177,11 +178,11 @@ def test_the_same_final_has_the_same_bytes(history: tuple[bytes, ...]) -> None:
 @given(histories)
 def test_the_short_way_to_a_final_changes_no_byte(history: tuple[bytes, ...]) -> None:
     """A final that is written without a description has the bytes that it has with one; most are written so."""
-    final = reported(history[0], end())
-    short = otlp_json.short_request(final)
-    assert short in (None, otlp_json.request(final, describe(final.layers)))
-    common = reported(start(kind="client", attributes={"a": 1, "z": "\u00e9"}), end())
-    assert otlp_json.short_request(common) is not None
+    for final in (reported(history[0], end()), presumed(*history)):
+        assert short_request(final) in (None, otlp_json.request(final, describe(final.layers)))
+    common = start(kind="client", attributes={"a": 1, "error.type": "theirs", "partial.gc": "theirs", "z": "\u00e9"})
+    for final in (reported(common, end()), presumed(common), presumed(common, heartbeat(seq=4, progress=0.5))):
+        assert short_request(final) == otlp_json.request(final, describe(final.layers))
 
 
 def test_values_that_are_equal_but_not_the_same_keep_their_type() -> None:
@@ -199,9 +200,9 @@ def test_what_is_kept_rendered_is_bounded(size: int) -> None:
     for kept in KEPT:
         kept.cache_clear()
     assert read_json(encode_json(final)) == read_proto(encode_proto(final))
-    kept_sizes = [kept.cache_info().currsize for kept in (otlp_json._block, otlp_json._stated)]
+    kept_sizes = [kept.cache_info().currsize for kept in (otlp_json.block, otlp_json._stated)]
     assert kept_sizes == ([1, 1] if size == 256 else [0, 0])
-    assert otlp_json._kept_resource.cache_info().currsize == otlp_json._kept_opening.cache_info().currsize == 0
+    assert otlp_json._kept_resource.cache_info().currsize == short._resource.cache_info().currsize == 0
 
 
 BIG = start(
