@@ -29,8 +29,8 @@ from finalizer.core.terms import BEHIND_AFTER
 from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
 from finalizer.policy.schema import Policy
 
-WAKE_LIMIT = 1000
-"""Spans looked at in one wake-up: some 20 ms."""
+WAKE_LIMIT = 500
+"""Spans looked at in one wake-up: some 10 ms."""
 EVICT_LIMIT = 1000
 """Spans closed at once where memory is full."""
 FORGET_LIMIT = 10_000
@@ -113,6 +113,8 @@ class Course:
         self.decided = dict(watermark.offsets)
         """Input topic -> offset of the last record that the state in memory has taken in."""
         self.reading: Reading | None = None
+        self.overdue = False
+        """The last tick has left some deadlines that are over."""
         self._base = watermark
         self._told: tuple[object, ...] = ()
         self._put_aside = put_aside
@@ -260,6 +262,7 @@ class Course:
     def tick(self, now: int) -> Decided | None:
         """What the time alone brings about, a bounded piece of it; None: nothing."""
         self.reading = reading = self.clock.advance(now)
+        self.overdue = False
         moment = self._moment(reading)
         self.watch.attend(moment)
         decision = self.road.forget(moment, limit=FORGET_LIMIT)
@@ -271,6 +274,7 @@ class Course:
                 return Decided(decision, None)
         if reading.may_close:
             decision = self.road.wake(moment, limit=WAKE_LIMIT)
+            self.overdue = self.watch.more
             if decision:
                 return Decided(decision, None)
         if self._told != (self.watch.outages.pauses, self.watch.breaker.tripped):

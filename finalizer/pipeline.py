@@ -256,7 +256,7 @@ class Road:
         headers = letter_headers(final, kind=kind)
         decision.outputs.append(Output(Topic.DLQ, hexlify(final.key[:16]), value, headers))
         cause = final.closed.cause
-        decision.tally["dead_letters_total", kind if cause is None else cause.value] += 1
+        decision.tally["dead_letters_total", kind if cause is None else _WORDS[cause][0]] += 1
 
     @staticmethod
     def _count_finals(decision: Decision) -> None:

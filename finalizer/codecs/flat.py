@@ -35,14 +35,11 @@ def flat(attributes: Attributes, resource: Attributes) -> Flat:
 def _first(attributes: Attributes, resource: Attributes, names: tuple[str, ...]) -> str | None:
     """The first of these attributes that the span or its resource has, as text."""
     for name in names:
-        value = attributes.get(name)
-        if isinstance(value, str):
-            return value
-        if isinstance(value, int | float):
-            return str(value)
-        value = resource.get(name)
-        if isinstance(value, str):
-            return value
-        if isinstance(value, int | float):
-            return str(value)
+        for value in (attributes.get(name), resource.get(name)):
+            if value is None:
+                continue
+            if isinstance(value, str):
+                return value
+            if isinstance(value, (int, float)):  # a union would be made anew each time
+                return str(value)
     return None

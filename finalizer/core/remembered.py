@@ -26,6 +26,8 @@ _COMPLETED: Final = Cause.COMPLETED
 _integer: Final = int.from_bytes
 _PRIME: Final = 11_400_714_819_323_198_393
 _LATEST: Final = 2**62
+_SIZE_BITS: Final = 40
+_SIZE_MASK: Final = 2**_SIZE_BITS - 1
 
 Entry = tuple[int, int]
 """(fingerprint, packed end)."""
@@ -136,7 +138,8 @@ class Remembered:
         self._ends: dict[int, int] = {}
         self._moved: dict[int, int] = {}
         self._finished_windows: dict[int, array[int]] = {}
-        self._whole: dict[SpanKey, tuple[int, int]] = {}
+        self._whole: dict[SpanKey, int] = {}
+        """Window number and bytes in one integer: a tuple would be one more thing for the collector to visit."""
         self._whole_windows: dict[int, list[SpanKey]] = {}
         self._whole_bytes = 0
         self.horizon = 0
@@ -176,16 +179,16 @@ class Remembered:
         """Remember a span whose whole state, of about `size` bytes, is kept; from now on, if it was kept before."""
         number = clock // self._presumed_width
         before = self._whole.get(key)
-        self._whole[key] = number, size
-        self._whole_bytes += size if before is None else size - before[1]
-        if before is None or before[0] != number:
+        self._whole[key] = number << _SIZE_BITS | size
+        self._whole_bytes += size if before is None else size - (before & _SIZE_MASK)
+        if before is None or before >> _SIZE_BITS != number:
             self._whole_windows.setdefault(number, []).append(key)
 
     def release(self, key: SpanKey) -> None:
         """Stop remembering a whole state: its span is open again, or a fingerprint is enough from now on."""
         before = self._whole.pop(key, None)
         if before is not None:
-            self._whole_bytes -= before[1]
+            self._whole_bytes -= before & _SIZE_MASK
 
     def expire(self, clock: int, *, limit: int = 50_000) -> Dropped:
         """Forget what is over, oldest first, and what is beyond the bytes; finished spans before whole states.
@@ -244,7 +247,7 @@ class Remembered:
         del window[-limit:]
         for key in going:
             kept = self._whole.get(key)
-            if kept is not None and kept[0] == number:
+            if kept is not None and kept >> _SIZE_BITS == number:
                 dropped.keys.append(key)
                 self.release(key)
         if not window:

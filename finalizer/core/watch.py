@@ -45,6 +45,8 @@ class Watch:
         """Processes whose heartbeats count for their spans; None: a span that names one is as any other."""
         self.righted: dict[SpanKey, State] = {}
         """Open spans of which the last call of `due` has put right when they were heard; their states before it."""
+        self.more = False
+        """The last call of `due` has left some that are due."""
         self._held: list[SpanKey] = []
         self._freed: list[SpanKey] = []
 
@@ -76,6 +78,7 @@ class Watch:
         """Look at no more than `limit` spans whose deadline window is over. What is closed is not open any more."""
         spans, breaker, outages = self._spans, self.breaker, self.outages
         self.righted = {}
+        self.more = False
         if breaker.tripped:
             return []
         if outages.may_look(now.clock):
@@ -84,7 +87,9 @@ class Watch:
         closed: list[Closing] = []
         tripped = False
         size = 0
-        keys = iter(spans.windows.take(now.clock, limit))
+        taken = spans.windows.take(now.clock, limit)
+        self.more = len(taken) >= limit
+        keys = iter(taken)
         for key in keys:
             state = spans.states.get(key)
             if state is None or state.phase is not _OPEN or state.wake_at > now.clock:
@@ -104,6 +109,7 @@ class Watch:
                 size += weight(state)
                 if size >= BYTES_AT_ONCE:
                     self._put_back(keys)
+                    self.more = True
                     break
         breaker.count(len(closed), now.clock)
         if tripped:

@@ -201,7 +201,7 @@ class Partition:
     async def _decide_all(self) -> None:
         while True:
             await self._pending.room()
-            if self._slices or self._inbox:
+            if self._slices or self._inbox or time.monotonic() >= self._next_tick:
                 await asyncio.sleep(0)
             else:
                 self._arrived.clear()
@@ -210,6 +210,8 @@ class Partition:
             self.progressed_at = time.monotonic()
             if item is not None:
                 self._pending.add(item)
+            if self.course.overdue and (item is None or self._pending.of_timer or not (self._slices or self._inbox)):
+                self._next_tick = 0.0  # evidence waits until a timer's group is full, never until all is closed
 
     def _next(self) -> Item | None:
         item = self._tick() if time.monotonic() >= self._next_tick or self.course.crowded else None

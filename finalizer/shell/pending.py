@@ -81,6 +81,11 @@ class Pending:
         self._empty = asyncio.Event()
         self._empty.set()
 
+    @property
+    def of_timer(self) -> bool:
+        """True if the group that grows is a timer's, and what is added of evidence would close it."""
+        return bool(self._groups) and self._groups[-1].of_timer and self._groups[-1].size < GROUP_BYTES
+
     async def room(self) -> None:
         """Wait until one more decision may be added."""
         await self._room.wait()

@@ -42,9 +42,9 @@ log = logs.get("worker")
 
 STOP_SECONDS = 3.0
 """For the Kafka client to end in good order: without a broker it never does, and everything decided is durable."""
-COLLECT_AFTER = (1_000_000, 50, 100)
+COLLECT_AFTER = (200_000, 250, 100)
 """Collector thresholds: what a frame allocates is freed by counting, so that young collections only cost (a third of
-the time of deciding, at Python's defaults)."""
+the time of deciding, at Python's defaults). One of so many objects stops the loop for some 30 ms."""
 
 
 def run_worker(settings: Settings, *, dry_run: bool = False) -> int:
