@@ -82,8 +82,9 @@ class Changelog:
         if it has outputs. Each is to be durable before the next one is asked for. What a timer decided comes without
         its outputs first, marked unsent."""
         if of_timer and sends:
-            yield Write(False, self._records(whole, unsent=True))
-            yield Write(True, self._sent(whole))
+            decided = self._records(whole, unsent=True)
+            yield Write(False, decided)
+            yield Write(True, [*self._codec.sent(decided), self._mark()])
         else:
             yield Write(sends, self._records(whole, unsent=False))
 
@@ -106,15 +107,6 @@ class Changelog:
         records += self._memory(whole)
         records.append(self._mark())
         return records
-
-    def _sent(self, whole: Decision) -> list[Change]:
-        marks = [
-            record
-            for key, (_, after) in whole.changes.items()
-            if after is not None and after.closed is not None
-            for record in self._codec.span(key, None, after)
-        ]
-        return [*marks, self._mark()]
 
     def _memory(self, whole: Decision) -> list[Change]:
         """One block for the spans that the group finished, and tombstones for the windows that are over."""

@@ -32,6 +32,7 @@ _UNSENT: Final = 1
 _HEAD: Final = struct.Struct(">BB")
 _SENT_HEAD: Final = _HEAD.pack(VERSION, 0)
 _UNSENT_HEAD: Final = _HEAD.pack(VERSION, _UNSENT)
+_HEAD_BYTES: Final = len(_SENT_HEAD)
 _OPEN: Final = Phase.OPEN
 _BEAT: Final = struct.Struct(">BBqqqqi")
 _FAR_BEAT: Final = struct.Struct(">BBqqqqiH")
@@ -115,6 +116,14 @@ class StateCodec:
             if beat is not None:
                 return [(_HOT + key, beat)]
         return [(_WHOLE + key, (_UNSENT_HEAD if unsent else _SENT_HEAD) + _encode(_stored(after)))]
+
+    def sent(self, records: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[bytes, bytes | None]]:
+        """Those of the records that are marked unsent, marked as sent: one byte of them differs."""
+        return [
+            (key, _SENT_HEAD + value[_HEAD_BYTES:])
+            for key, value in records
+            if value is not None and value.startswith(_UNSENT_HEAD) and key.startswith(_WHOLE)
+        ]
 
     def watermark(self, watermark: Watermark) -> tuple[bytes, bytes]:
         return WATERMARK_KEY, bytes((VERSION, 0)) + _encode(watermark)

@@ -156,6 +156,8 @@ def beaten(state: State, beat: Evidence) -> State:
 def test_a_whole_state_comes_back_as_it_was(state: State, key: SpanKey, unsent: bool) -> None:
     """Every field, layer, telling and close; also whether its final may still have to be sent."""
     assert read(CODEC.span(key, None, state, unsent=unsent)) == Whole(key, state, unsent)
+    marked = [*CODEC.span(key, None, state, unsent=unsent), *CODEC.span(key, state, None), CODEC.block(1, 2, None)]
+    assert CODEC.sent(marked) == (CODEC.span(key, None, state) if unsent else [])
 
 
 def test_what_many_spans_share_is_in_memory_once() -> None:
