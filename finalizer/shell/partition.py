@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -322,8 +322,9 @@ class Partition:
         for event in group.acks:
             event.ack()
         self._metrics.apply(group.whole.tally)
-        for due_at in group.whole.deadlines if group.of_timer else ():
-            self._metrics.observe_closing_delay(max(0.0, (self._time.at(done) - due_at) / 1e9))
+        now = self._time.at(done)
+        for due_at, count in Counter(group.whole.deadlines if group.of_timer else ()).items():
+            self._metrics.observe_closing_delay(max(0.0, (now - due_at) / 1e9), count)
         self._metrics.group_committed(done - began, group.records)
 
 

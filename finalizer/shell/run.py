@@ -49,6 +49,8 @@ the time of deciding, at Python's defaults). One of so many objects stops the lo
 
 def run_worker(settings: Settings, *, dry_run: bool = False) -> int:
     """Run a worker until it is told to stop (SIGTERM, SIGINT) or must; returns the exit code."""
+    gc.collect()
+    gc.freeze()  # what importing made is here to stay: the first collection need not visit it
     gc.set_threshold(*COLLECT_AFTER)
     if dry_run:
         return run_dry(settings, direct_decoders(settings.policy))
