@@ -47,7 +47,9 @@ async def test_an_input_that_is_re_created_while_it_is_read(broker: Broker) -> N
         await reported(stage, range(SPANS))
         await worker.reaches(2 * SPANS, "evidence_total")
         await re_create(broker, stage.topic)
-        await ends_by_itself(worker, 5, because="re-created or mirrored while it was read")
+        await ends_by_itself(
+            worker, 5, because="re-created or mirrored"
+        )  # found while reading, or when taken over anew
         assert "re-created or mirrored" in ended(worker, 5)
 
 
