@@ -7,7 +7,7 @@ left open, repeats byte for byte. Partition by partition: watermarks never go ba
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from finalizer.codecs.state import StateCodec
 from finalizer.codecs.stored import Watermark
@@ -19,6 +19,7 @@ from finalizer.sim.closes import Closes
 from finalizer.sim.evictions import Evictions
 from finalizer.sim.ledger import REPORTED, Final, Ledger
 from finalizer.sim.masses import mass_closes
+from finalizer.sim.plan import Plan
 from finalizer.sim.scene import EPOCH, Finding, Trouble
 from finalizer.sim.truth import Link, chain, start_of, starts
 from finalizer.sim.world import World
@@ -40,7 +41,8 @@ class Oracle:
         self._ledger = Ledger(world.scene.broker.outputs)
         backlog = len(world.crowd.landed) * self._plan.cadence // self._plan.most_records
         self._ready_at = world.whole_at + READY + backlog
-        self._closes = Closes(world.scene.policy, ready_at=self._ready_at, prompt=PROMPT)
+        self._prompt = PROMPT + _behind(world.crowd.landed, self._plan)
+        self._closes = Closes(world.scene.policy, ready_at=self._ready_at, prompt=self._prompt)
         landed: dict[SpanKey, list[Landed]] = defaultdict(list)
         self._garbage: Counter[bytes] = Counter()
         self._garbage_at: dict[bytes, int] = {}
@@ -179,7 +181,7 @@ class Oracle:
         if not is_right:
             yield Trouble.WRONG, f"{_told(found)} was reported, and not {_told(wanted)}"
             return
-        until = max(*(record.at for record in records), self._ready_at) + PROMPT
+        until = max(*(record.at for record in records), self._ready_at) + self._prompt
         for final in finals:
             if final.at > until:
                 yield Trouble.LATE, f"{final.told()} came {(final.at - until) / SECOND:.1f} s later than it must"
@@ -238,3 +240,15 @@ def _backward(before: Watermark, after: Watermark) -> Iterator[str]:
 
 def _told(ends: Sequence[tuple[str, int]]) -> str:
     return ", then ".join(f"{cause} at {at}" for cause, at in ends) or "nothing"
+
+
+def _behind(landed: Iterable[Landed], plan: Plan) -> int:
+    """How long a record waits at most behind others, with everything whole: where more comes than is polled."""
+    decided: dict[tuple[str, int], list[int]] = defaultdict(list)
+    longest = 0
+    for record in sorted(landed, key=lambda one: one.at):
+        queue = decided[record.topic, record.partition]
+        before = queue[-plan.most_records] if len(queue) >= plan.most_records else 0
+        queue.append(max(record.at, before + plan.cadence))
+        longest = max(longest, queue[-1] - record.at)
+    return longest
