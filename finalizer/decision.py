@@ -9,11 +9,10 @@ from enum import IntEnum
 
 from mypy_extensions import mypyc_attr
 
+from finalizer.codecs.headers import Header
 from finalizer.core.by_value import ByValue
 from finalizer.core.model import SpanKey, State
 from finalizer.core.remembered import Entry
-
-Header = tuple[str, bytes]
 
 
 class Topic(IntEnum):

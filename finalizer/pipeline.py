@@ -17,7 +17,7 @@ from mypy_extensions import i64
 from finalizer.codecs import dead_letter, rejected
 from finalizer.codecs.description import describe
 from finalizer.codecs.errors import Reason, Unusable
-from finalizer.codecs.headers import final_headers, letter_headers
+from finalizer.codecs.headers import Header, final_headers, letter_headers
 from finalizer.codecs.parts import BadPart
 from finalizer.core import lifecycle
 from finalizer.core.causes import FACTS, Cause
@@ -29,7 +29,7 @@ from finalizer.core.safety import Releases
 from finalizer.core.spans import Spans
 from finalizer.core.terms import Terms
 from finalizer.core.watch import Closing
-from finalizer.decision import Decision, Header, Output, Topic
+from finalizer.decision import Decision, Output, Topic
 from finalizer.guarding import watch_of
 from finalizer.policy.schema import Include, Policy
 

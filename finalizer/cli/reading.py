@@ -16,7 +16,7 @@ PROTOBUF = "application/x-protobuf"
 
 def header(record: Any, name: str) -> str:
     """The last header of this name as text; empty where there is none."""
-    return next((value.decode(errors="replace") for key, value in reversed(record.headers) if key == name), "")
+    return next(((value or b"").decode(errors="replace") for key, value in reversed(record.headers) if key == name), "")
 
 
 def decoded(record: Any) -> Any:
@@ -34,8 +34,10 @@ def decoded(record: Any) -> Any:
         return text_or_base64(value)
 
 
-def text_or_base64(value: bytes) -> str | dict[str, str]:
+def text_or_base64(value: bytes | None) -> str | dict[str, str] | None:
     """Bytes as JSON can carry them."""
+    if value is None:
+        return None
     try:
         return value.decode()
     except UnicodeDecodeError:

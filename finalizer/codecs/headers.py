@@ -8,13 +8,14 @@ from __future__ import annotations
 from binascii import hexlify
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from finalizer.codecs.verdict import cause_word, facts_of
 from finalizer.core import model
 from finalizer.core.causes import Cause
 
-Header = tuple[str, bytes]
+Header = tuple[str, Any]
+"""Name and value of a Kafka header: bytes, and of a stranger's record a null as well."""
 
 
 def final_id(final: model.Final) -> str:

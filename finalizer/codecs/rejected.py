@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from finalizer.codecs.errors import Reason
+from finalizer.codecs.headers import Header
 from finalizer.core.model import Evidence
 
-Header = tuple[str, bytes]
 _CONNECT: Final = "__connect.errors."
 
 

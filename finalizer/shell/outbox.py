@@ -11,8 +11,9 @@ from typing import Final, NamedTuple, Protocol
 from mypy_extensions import mypyc_attr
 
 from finalizer.changelog import Change
+from finalizer.codecs.headers import Header
 from finalizer.codecs.record_batch import RecordBatch
-from finalizer.decision import Header, Output, Topic
+from finalizer.decision import Output, Topic
 from finalizer.shell.placement import partition_of
 
 OUTPUT_BATCH_BYTES: Final = 900_000

@@ -1,6 +1,7 @@
 """What `tail` makes of a record: the same for both encodings of a final, and something for every other record."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from finalizer.cli.reading import decoded, read_final
 from finalizer.cli.show import as_json, final_line, letter_line, rejected_line
-from finalizer.codecs.headers import final_headers
+from finalizer.codecs.headers import Header, final_headers
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, PROTO, encode_json, encode_proto
 from finalizer.core import lifecycle
@@ -48,14 +49,20 @@ class Record:
 
     value: bytes | None
     key: bytes | None = START["trace_id"].encode()  # type: ignore[attr-defined]
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: Sequence[Header] = field(default_factory=list)
     topic: str = "spans.finalized"
     partition: int = 1
     offset: int = 5
     timestamp: int = START_AT // 1_000_000 + 4_000_000
 
 
-HOSTILE = [("odd", b"\xff"), ("dlq.reason", b"\x1b[2J\n"), ("span-finalizer-cause", b"\x1b]0;x\x07")]
+HOSTILE = [
+    ("odd", b"\xff"),
+    ("null", None),
+    ("dlq.reason", None),
+    ("dlq.reason", b"\x1b[2J\n"),
+    ("span-finalizer-cause", b"\x1b]0;x\x07"),
+]
 
 
 def a_final() -> Final:
