@@ -27,6 +27,7 @@ from finalizer.shell.ready import Making
 from finalizer.shell.refusals import NOT_ALLOWED, stop_for
 from finalizer.shell.rekey import Rekey
 from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.tasks import ended
 
 log = logs.get("assignment")
 
@@ -38,6 +39,8 @@ AWAY_SECONDS = 1.0
 
 GOODBYE_SECONDS = 1.0
 """How long a worker that stops waits for the group's coordinator."""
+CLOSING_SECONDS = 5.0
+"""How long it lets groups in hand be written, at most: what is not is read again by whoever has the partition next."""
 
 
 class Assignment:
@@ -78,8 +81,10 @@ class Assignment:
     async def revoked(self) -> None:
         """Before the join: decide nothing more, commit what was decided, or give it up."""
         limit = self.making.settings.session_timeout / 3
+        if self._closing:
+            limit = min(limit, CLOSING_SECONDS)
         self._over = True
-        await _cancelled(self._cures)
+        await ended(self._cures)
         running = [one for one in self.partitions.values() if one.running]
         if self.rekey is not None:
             await self.rekey.revoked(limit)
@@ -95,9 +100,8 @@ class Assignment:
     async def recover(self, partitions: set[int]) -> None:
         """Make all partitions of this generation ready: go on with those that were kept, restore the others."""
         generation, before = self.generation, self._recovering
-        if before is not None and not before.done():
-            before.cancel()
-            await asyncio.wait([before])
+        if before is not None:
+            await ended([before])
         task = self._recovering = asyncio.ensure_future(self._recover(partitions, generation))
         await asyncio.wait([task])
         if not task.cancelled() and task.exception() is not None:
@@ -197,9 +201,8 @@ class Assignment:
         await self._commit_offsets()
         if self.making.settings.leave and self.consumer is not None:
             self.consumer.give_up_membership()
-        if self._recovering is not None and not self._recovering.done():
-            self._recovering.cancel()
-            await asyncio.wait([self._recovering])
+        if self._recovering is not None:
+            await ended([self._recovering])
         await _stopped(self.partitions.values())
         self.partitions.clear()
         if self.rekey is not None:
@@ -324,11 +327,3 @@ class Assignment:
 
 async def _stopped(partitions: Iterable[Partition]) -> None:
     await asyncio.gather(*(partition.stop() for partition in partitions))
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)

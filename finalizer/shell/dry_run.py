@@ -33,6 +33,7 @@ from finalizer.shell.restore import read_changelog
 from finalizer.shell.settings import Delivery, Settings, StartFrom
 from finalizer.shell.status import instances_view
 from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.tasks import ended
 from finalizer.shell.topics import connect
 from finalizer.shell.web import Web
 
@@ -75,8 +76,7 @@ async def _run(settings: Settings, decoders: Mapping[str, Decode]) -> int:
     try:
         await dry.follow(restored, asked)
     finally:
-        listening.cancel()
-        await asyncio.wait([listening])
+        await ended([listening])
         await web.stop()
     if not listening.cancelled():
         listening.result()

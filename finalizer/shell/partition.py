@@ -26,6 +26,7 @@ from finalizer.shell.metrics import Metrics
 from finalizer.shell.pending import Group, Item, Pending
 from finalizer.shell.routing import Routing
 from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.tasks import ended
 from finalizer.shell.writer import Writer
 
 log = logs.get("partition")
@@ -164,13 +165,12 @@ class Partition:
         deciding, committing = self._tasks or (None, None)
         if deciding is None or committing is None:
             return False
-        await _cancel(deciding)
+        await ended([deciding])
         self._inbox.clear()
         emptied = asyncio.ensure_future(self._pending.emptied())
         await asyncio.wait([emptied, committing], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         clean = emptied.done()  # a timer's group in hand is seen by this alone: it moves no offset
-        await _cancel(emptied)
-        await _cancel(committing)
+        await ended([emptied, committing])
         self._tasks = []
         return clean
 
@@ -181,14 +181,13 @@ class Partition:
         asking = asyncio.ensure_future(self.writer.write(self.writer.changelog.touch()))
         done, _ = await asyncio.wait([asking], timeout=limit)
         if not done:
-            await _cancel(asking)
+            await ended([asking])
             return TimeoutError()
         return asking.exception()
 
     async def stop(self) -> None:
         """Drop everything that is not durable, and close the producer."""
-        for task in self._tasks:
-            await _cancel(task)
+        await ended(self._tasks)
         self._tasks = []
         await self.writer.stop()
 
@@ -360,8 +359,3 @@ def tell_of_gap(topic: str, partition: int, records: int) -> None:
         partition=partition,
         records=records,
     )
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

@@ -30,6 +30,7 @@ from finalizer.shell.restore import read_changelog
 from finalizer.shell.routing import Routing
 from finalizer.shell.settings import Settings, StartFrom
 from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.tasks import ended
 from finalizer.shell.topics import Facts
 from finalizer.shell.writer import BATCH_BYTES, Writer
 
@@ -253,6 +254,4 @@ async def _all_started(producers: Iterable[Producer]) -> None:
     try:
         await asyncio.gather(*starting)
     finally:
-        for one in starting:
-            one.cancel()
-        await asyncio.wait(starting)
+        await ended(starting)

@@ -31,6 +31,7 @@ from finalizer.shell.partition import Undecided
 from finalizer.shell.settings import Settings, StartFrom
 from finalizer.shell.source import Polling, Source
 from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.tasks import ended
 from finalizer.shell.topics import Facts
 
 log = logs.get("rekey")
@@ -94,8 +95,7 @@ class Rekey:
 
     async def revoked(self, limit: float) -> None:
         """Before the join: take nothing more, and let the groups in hand be written."""
-        for cure in self._cures:
-            cure.cancel()
+        await ended(self._cures)
         running = [source for source in self.sources.values() if source.running]
         await asyncio.gather(*(source.quiesce(limit) for source in running))
         for source in running:
@@ -126,9 +126,7 @@ class Rekey:
 
     async def close(self) -> None:
         """Leave no task and no producer."""
-        for task in (*self._cures, *(() if self._marking is None else (self._marking,))):
-            task.cancel()
-            await asyncio.wait([task])
+        await ended(self._cures if self._marking is None else {*self._cures, self._marking})
         await asyncio.gather(*(source.stop() for source in self.sources.values()))
         await self._writer.stop()
 

@@ -35,11 +35,15 @@ from finalizer.shell.rekey import Rekey
 from finalizer.shell.settings import Settings
 from finalizer.shell.status import Status
 from finalizer.shell.stop import Exit, Stop
+from finalizer.shell.tasks import ended
 from finalizer.shell.topics import Facts, prepare
 from finalizer.shell.web import Web
 
 log = logs.get("worker")
 
+EXIT_SECONDS = 20.0
+"""A worker that was told to stop has ended so soon, whatever it waits for: before whoever told it (Kubernetes: 30 s, a
+pod's usual grace) kills it."""
 STOP_SECONDS = 3.0
 """For the Kafka client to end in good order: without a broker it never does, and everything decided is durable."""
 COLLECT_AFTER = (200_000, 250, 100)
@@ -125,9 +129,7 @@ async def _run(settings: Settings) -> int:
     try:
         return await _serve(app, owner, asked, status)
     finally:
-        for one in following:
-            one.cancel()
-        await asyncio.wait(following)
+        await ended(following)
         await web.stop()
 
 
@@ -149,6 +151,8 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
         stop = Stop(Exit.FAULT, words) if reason is None else stop_for(reason, words)
     status.stopping = "stopping" if stop is None else stop.sentence
     began = time.monotonic()
+    code = Exit.DONE if stop is None else stop.code
+    asyncio.get_running_loop().call_later(EXIT_SECONDS, _abandon, code, "the worker")
     await owner.close()
     clean = await stop_app(app, STOP_SECONDS)
     for task in (starting, membership, waiting, crashed):
@@ -158,9 +162,13 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
     else:
         log.info("stopped", "as asked; everything decided is durable", seconds=round(time.monotonic() - began, 2))
     if not clean:
-        log.warning("abandoned", "the Kafka client did not stop in time and was left behind")
-        os._exit(int(Exit.DONE if stop is None else stop.code))
-    return int(Exit.DONE if stop is None else stop.code)
+        _abandon(code, "the Kafka client")
+    return int(code)
+
+
+def _abandon(code: Exit, what: str) -> None:
+    log.warning("abandoned", f"{what} did not stop in time and was left behind; nothing that was decided is lost")
+    os._exit(int(code))
 
 
 async def _unless_asked(facts: Coroutine[Any, Any, Facts], asked: asyncio.Event) -> Facts | None:
@@ -170,8 +178,7 @@ async def _unless_asked(facts: Coroutine[Any, Any, Facts], asked: asyncio.Event)
     waiting.cancel()
     if preparing.done():
         return preparing.result()
-    preparing.cancel()
-    await asyncio.wait([preparing])
+    await ended([preparing])
     return None
 
 

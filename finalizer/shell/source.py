@@ -23,6 +23,7 @@ from finalizer.shell.evidence import EvidenceWriter
 from finalizer.shell.frames import Answer, Frame
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.partition import tell_of_gap
+from finalizer.shell.tasks import ended
 
 log = logs.get("rekey")
 
@@ -117,8 +118,7 @@ class Source:
         task, self._task = self._task, None
         self._inbox.clear()
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await ended([task])
 
     def vouch(self) -> Vouched:
         """What a mark of now may say, after a look at the latest fetch answer."""

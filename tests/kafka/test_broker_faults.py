@@ -122,9 +122,11 @@ async def test_a_frozen_broker(kafka: ApacheKafka, broker: Broker) -> None:
 
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
 async def test_sigterm_without_a_broker(kafka: ApacheKafka, broker: Broker, fault: str) -> None:
-    """SIGTERM while the node is away ends the worker by itself, exit 0, no producer left open."""
+    """SIGTERM while the node is away ends the worker by itself, exit 0, no producer left open, before its pod would be
+    killed; however long its session may be."""
     stage = await set_up_mixed(broker)
-    with stage.worker(terms=STEADY).start() as worker:
+    flags = {} if fault == "killed" else {"--session-timeout": "60", "--instance-id": "one"}
+    with stage.worker(terms=STEADY, flags=flags).start() as worker:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=4))
         await worker.reaches(300, "evidence_total")
         take_away, give_back = (kafka.kill, kafka.start) if fault == "killed" else (kafka.pause, kafka.resume)
