@@ -42,9 +42,19 @@ def _varint(number: int) -> bytes:
 _FEW: Final = 8192
 _VARINTS: Final = [_varint(number) for number in range(_FEW)]
 """Those of nearly all lengths and offsets."""
+
+
+def _written(number: int) -> bytes:
+    return _VARINTS[number] if 0 <= number < _FEW else _varint(number)
+
+
 _KNOWN_NAMES: Final = 256
 _names: Final[dict[str, bytes]] = {}
 """Header name -> itself as it stands in a record. A producer has few."""
+
+
+Built = tuple[bytes, bytes]
+"""The first bytes of a batch, and all others: joining them is left to who puts more before them."""
 
 
 class RecordBatch:
@@ -73,25 +83,25 @@ class RecordBatch:
         since = timestamp - self._first
         parts = [
             b"\x00",
-            _VARINTS[since] if 0 <= since < _FEW else _varint(since),
-            _VARINTS[count] if count < _FEW else _varint(count),
+            _written(since),
+            _written(count),
         ]
         _put(parts, key)
         _put(parts, value)
-        parts.append(_varint(len(headers)) if headers else b"\x00")
+        parts.append(_written(len(headers)))
         for name, content in headers:
             known = _names.get(name)
             parts.append(_named(name) if known is None else known)
             _put(parts, content)
         body = b"".join(parts)
         size = len(body)
-        length = _VARINTS[size] if size < _FEW else _varint(size)
+        length = _written(size)
         self._parts.append(length)
         self._parts.append(body)
         self.count = count + 1
         self.size += len(length) + size
 
-    def build(self, crc: Callable[[bytes], int], *, producer_id: int, epoch: int, sequence: int) -> bytes:
+    def build(self, crc: Callable[[bytes], int], *, producer_id: int, epoch: int, sequence: int) -> Built:
         """The batch, once; `crc` is CRC-32C, the rest what the broker knows the producer by (-1 where it does not)."""
         count = self.count
         head = _REST.pack(
@@ -107,7 +117,7 @@ class RecordBatch:
         rest = b"".join([head, *self._parts])
         self._parts = []
         length = _LEADING.size + len(rest) - _AFTER_LENGTH
-        return _LEADING.pack(0, length, _NO_EPOCH, _MAGIC, crc(rest)) + rest
+        return _LEADING.pack(0, length, _NO_EPOCH, _MAGIC, crc(rest)), rest
 
 
 def _put(parts: list[bytes], content: bytes | None) -> None:
@@ -115,13 +125,13 @@ def _put(parts: list[bytes], content: bytes | None) -> None:
         parts.append(_NOTHING)
         return
     size = len(content)
-    parts.append(_VARINTS[size] if size < _FEW else _varint(size))
+    parts.append(_written(size))
     parts.append(content)
 
 
 def _named(name: str) -> bytes:
     written = name.encode()
-    whole = _varint(len(written)) + written
+    whole = _written(len(written)) + written
     if len(_names) < _KNOWN_NAMES:
         _names[name] = whole
     return whole

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from google_crc32c import value as crc32c
 
-from finalizer.codecs.record_batch import RecordBatch
+from finalizer.codecs.record_batch import Built, RecordBatch
 from finalizer.shell import outbox
 
 
@@ -20,7 +20,7 @@ class Batch(BatchBuilder):  # type: ignore[misc]
     def __init__(self, records: RecordBatch) -> None:
         self.records = records
         self._known_by = (-1, -1, -1)
-        self._buffer: bytes | None = None
+        self._buffer: Built | None = None
         self._closed = True
 
     def size(self) -> int:
@@ -32,7 +32,7 @@ class Batch(BatchBuilder):  # type: ignore[misc]
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         self._known_by = producer_id, producer_epoch, base_sequence
 
-    def _build(self) -> bytes:
+    def _build(self) -> Built:
         if self._buffer is None:
             producer_id, epoch, sequence = self._known_by
             self._buffer = self.records.build(crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence)

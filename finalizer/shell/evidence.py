@@ -20,6 +20,7 @@ from aiokafka.errors import (
     OutOfOrderSequenceNumber,
 )
 
+from finalizer.codecs.record_batch import RecordBatch
 from finalizer.pipeline import Output, Topic
 from finalizer.rekeying import Entry
 from finalizer.shell import logs
@@ -68,16 +69,11 @@ class EvidenceWriter:
     async def mark(self, value: bytes) -> None:
         """Write a mark to every partition of the evidence. Raises `KafkaError`."""
 
-        async def send(producer: Producer) -> list[Answer]:
-            return [await self._mark(producer, value, number) for number in range(self._to.partitions)]
+        async def write(producer: Producer) -> list[Answer]:
+            return await send(producer, [(self._to.topic, number, _marked(value)) for number in range(partitions)])
 
-        await self._surely(send)
-
-    async def _mark(self, producer: Producer, value: bytes, partition: int) -> Answer:
-        batch = producer.create_batch()
-        batch.append(key=None, value=value, timestamp=None)
-        sent: Answer = await producer.send_batch(batch, self._to.topic, partition=partition)
-        return sent
+        partitions = self._to.partitions
+        await self._surely(write)
 
     async def stop(self) -> None:
         """Close the producer; what was not answered for may or may not be written."""
@@ -128,6 +124,12 @@ class EvidenceWriter:
             if producer is not None:
                 await producer.stop()
         await asyncio.sleep(AWAY_SECONDS)
+
+
+def _marked(value: bytes) -> RecordBatch:
+    batch = RecordBatch(transactional=False, now=int(time.time() * 1000))
+    batch.append(None, value, (), batch.now)
+    return batch
 
 
 def _is_final(error: KafkaError) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
 
+from finalizer.shell.produce import InPieces
+
 STOP_SECONDS = 1.0
 
 
@@ -20,8 +22,18 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
     which it asks for its transaction's coordinator.)
     """
 
+    _sender: Any
+
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self._sender = InPieces(
+            self.client,
+            acks=self._sender._acks,
+            txn_manager=self._txn_manager,
+            message_accumulator=self._message_accumulator,
+            retry_backoff_ms=self._sender._retry_backoff * 1000,
+            request_timeout_ms=self._sender._request_timeout_ms,
+        )
         self.client.coordinator_lookup = partial(_looked_up, self.client.coordinator_lookup)
 
     async def start(self) -> None:

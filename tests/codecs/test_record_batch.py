@@ -32,7 +32,7 @@ def test_a_batch_is_what_the_client_library_would_have_made(
         ours.append(key, value, headers, timestamp)
         theirs.append(place, timestamp=timestamp, key=key, value=value, headers=headers)
     size = ours.size
-    built = ours.build(calc_crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence)
+    built = b"".join(ours.build(calc_crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence))
     assert built == bytes(theirs.build())
     assert size == len(built)
     assert ours.count == len(records)
@@ -44,7 +44,7 @@ def test_a_large_batch_is_read_back_as_it_was_written() -> None:
     values = [bytes([place % 251]) * (place * 7) for place in range(10_000)]
     for value in values:
         batch.append(None, value, (), NOW)
-    built = batch.build(calc_crc32c, producer_id=-1, epoch=-1, sequence=-1)
+    built = b"".join(batch.build(calc_crc32c, producer_id=-1, epoch=-1, sequence=-1))
     read = DefaultRecordBatch(built)
     assert read.validate_crc()
     assert [(record.offset, record.value) for record in read] == list(enumerate(values))

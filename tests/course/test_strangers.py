@@ -21,7 +21,7 @@ def test_a_rejected_record_keeps_its_null_headers() -> None:
     outbox = Outbox(transactional=False)
     outbox.carry(decision.outputs, {Topic.REJECTED: Destination("spans.rejected", 1)})
     ((_, _, batch),) = outbox.batches
-    (written,) = DefaultRecordBatch(batch.build(crc32c, producer_id=-1, epoch=-1, sequence=-1))
+    (written,) = DefaultRecordBatch(b"".join(batch.build(crc32c, producer_id=-1, epoch=-1, sequence=-1)))
     assert (written.key, written.value) == (b"key", b"garbage")
     assert written.headers[:2] == [("trace", None), ("b", b"1")]
     bounded = rejected_output(record, Unusable(Reason.MALFORMED, "no JSON"), max_bytes=10_000)

@@ -129,7 +129,7 @@ class Producer:
         return _Done(offset)
 
     def _append(self, topic: str, batch: Batch) -> None:
-        for record in DefaultRecordBatch(batch._build()):
+        for record in DefaultRecordBatch(b"".join(batch._build())):
             if topic == CHANGELOG:
                 self._broker.changelog.append((record.key, record.value))
             else:
