@@ -31,17 +31,17 @@ class SpanMiddleware:
             await self._app(scope, receive, send)
 
     async def _request(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
+        traceparent = _header(scope, b"traceparent")
         method, path = scope.get("method", "HTTP"), scope.get("path", "")
-        opening = self._client.span(
+        span = self._client.start_span(
             method,
             kind="server",
             span_type="http",
-            traceparent=headers.get(b"traceparent"),
-            tracestate=headers.get(b"tracestate"),
+            traceparent=traceparent,
+            tracestate=None if traceparent is None else _header(scope, b"tracestate"),
             attributes={"http.request.method": method, "url.path": path},
         )
-        async with opening as span:
+        with span:
 
             async def sending(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -68,3 +68,12 @@ class SpanMiddleware:
             await send(message)
 
         return sending
+
+
+def _header(scope: MutableMapping[str, Any], wanted: bytes) -> str | None:
+    """The last header of this name."""
+    found = None
+    for name, value in scope.get("headers", ()):
+        if len(name) == len(wanted) and name.lower() == wanted:
+            found = value.decode("latin-1")
+    return found

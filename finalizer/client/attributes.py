@@ -43,13 +43,21 @@ def clean(given: object, limits: Limits) -> tuple[Attributes, int]:
     length, most = limits.value_length, limits.attributes
     for key, value in list(dict.items(given)):
         kind = type(value)
-        # Most values are plain and short: they are taken as they are, without a call.
-        plain = kind is bool or (kind is str and len(value) <= length and value.isascii())
-        kept = value if plain else _value(value, limits, MAX_DEPTH)
-        if kept is None or not is_a(key, str) or not key or len(cleaned) >= most:
+        # Most values are plain and short, and so are their names: they are taken as they are, without a call.
+        if (
+            (kind is str and len(value) <= length and value.isascii())
+            or (kind is int and -INT64_MAX <= value <= INT64_MAX)
+            or kind is bool
+        ):
+            kept = value
+        else:
+            kept = _value(value, limits, MAX_DEPTH)
+        if type(key) is str and 0 < len(key) <= MAX_KEY and key.isascii() and kept is not None and len(cleaned) < most:
+            cleaned[key] = kept
+        elif kept is None or not is_a(key, str) or not key or len(cleaned) >= most:
             left_out += 1
         else:
-            cleaned[key if type(key) is str and len(key) <= MAX_KEY and key.isascii() else _text(key, MAX_KEY)] = kept
+            cleaned[_text(key, MAX_KEY)] = kept
     return cleaned, left_out
 
 

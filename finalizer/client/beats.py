@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final
 
 from finalizer.client.clock import nanoseconds
@@ -16,6 +17,7 @@ LAZY_DELAY: Final = nanoseconds(HEARTBEAT, name="heartbeat")
 """A lazy span that does not beat tells its start about when others beat for the first time."""
 STEPS: Final = 16
 """Different periods of one interval: few, so that lines are long; many, so that few spans beat together."""
+_random: Final = chain.from_iterable(map(os.urandom, repeat(64)))
 
 
 class Beats:
@@ -62,4 +64,4 @@ class Beats:
 
 def period(interval: int) -> int:
     """Time between two heartbeats of a span that declared this interval: a little shorter, and not always the same."""
-    return int(interval * (THROTTLE + JITTER * (os.urandom(1)[0] % STEPS) / STEPS))
+    return int(interval * (THROTTLE + JITTER * (next(_random) % STEPS) / STEPS))

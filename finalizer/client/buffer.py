@@ -21,6 +21,7 @@ END: Final = "end"
 INSTANCE: Final = "instance"
 HELD_FOR: Final = 32
 """Events that are taken under one hold of the lock."""
+SORTED_AT_ONCE: Final = 4
 KINDS: Final = (START, HEARTBEAT, LIFECYCLE, END, INSTANCE)
 
 
@@ -44,19 +45,29 @@ _Queued = tuple[int, Event]
 
 
 class Buffer:
-    """Holds at most `most` events. Every method may be called from any thread; none waits for more than a moment."""
+    """Holds at most `most` events. Every method may be called from any thread; none waits for more than a moment.
+
+    Events arrive in one line, without a lock. They are sorted by what they matter when that may be asked: while the
+    buffer is half full, a few with each that comes, so that none has to wait for the sorting of all.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._half = max(2, most // 2)
         self._lock = threading.RLock()
+        self._arrived: deque[Event] = deque()
+        self._replaces = False
+        """Something arrived that may replace another event, or be replaced."""
+        self._told = False
+        """They know that the buffer is not empty."""
+        self._told_half = False
         self._arrival = 0
         self._heartbeats: OrderedDict[Any, _Queued] = OrderedDict()
         self._lifecycle: deque[_Queued] = deque()
         self._covered: deque[_Queued] = deque()
         self._starts: OrderedDict[Any, _Queued] = OrderedDict()
         self._ends: deque[_Queued] = deque()
-        self._size = 0
+        self._sorted = 0
         self._dropped: dict[str, int] = {}
         self.on_first: Callable[[], None] = _nothing
         """Called when an event comes into the empty buffer, and when it is half full: on the app's thread."""
@@ -64,43 +75,43 @@ class Buffer:
         """How many of each kind were dropped since the beginning."""
 
     def __len__(self) -> int:
-        return self._size
+        return self._sorted + len(self._arrived)
 
     def put(self, event: Event) -> None:
         """Queue an event; drops the least of those that are there if they are too many."""
-        kind, span = event.kind, event.span
-        with self._lock:
-            self._arrival += 1
-            queued = (self._arrival, event)
-            self._size += 1
-            if kind == START:
-                self._replace(self._starts, span, queued)
-            elif kind == END:
-                if self._heartbeats.pop(span, None) is not None:
-                    self._size -= 1  # an end says all that it said
-                started = self._starts.pop(span, None)
-                if started is not None:
-                    self._covered.append(started)
-                self._ends.append(queued)
-            elif kind == LIFECYCLE:
-                self._lifecycle.append(queued)
-            else:
-                self._replace(self._heartbeats, span, queued)
-            while self._size > self.most:
-                self._drop()
-            size = self._size
-        if size in (1, self._half):
+        kind = event[0]
+        if kind != END and (kind != START or event[3] != 1):
+            self._replaces = True
+        self._arrived.append(event)
+        if self._sorted + len(self._arrived) >= self._half:
+            self._crowded()
+        if not self._told:
+            self._told = True
             self.on_first()
 
     def take(self, most: int) -> list[Event]:
         """The oldest events, in the order in which they came; they are then the caller's."""
         taken: list[Event] = []
-        while self._size and len(taken) < most:
+        while len(taken) < most:
             with self._lock:  # taken anew each time, so that an app that puts waits for a few events at most
-                while self._size and len(taken) < most:
-                    taken.append(self._oldest())
-                    if not len(taken) % HELD_FOR:
+                if self._replaces:
+                    self._sort(HELD_FOR)
+                    if self._arrived:
+                        continue
+                    self._replaces = False
+                for _ in range(min(HELD_FOR, most - len(taken))):
+                    if self._sorted:
+                        taken.append(self._oldest())
+                    elif self._arrived:
+                        taken.append(self._arrived.popleft())
+                    else:
                         break
+                self._told_half = self._told_half and len(self) >= self._half
+                if not len(self):
+                    self._told = False
+                    if not self._arrived:  # what comes from here on finds that nobody was told
+                        break
+                    self._told = True
         return taken
 
     def lost(self, kind: str, count: int = 1) -> None:
@@ -117,9 +128,43 @@ class Buffer:
             told, self._dropped = self._dropped, {}
         return told
 
+    def _crowded(self) -> None:
+        with self._lock:
+            self._sort(SORTED_AT_ONCE)
+            if len(self) > self.most:
+                self._sort(len(self._arrived))
+            while self._sorted > self.most:
+                self._drop()
+            told, self._told_half = self._told_half, True
+        if not told:
+            self.on_first()
+
+    def _sort(self, most: int) -> None:
+        """Put the first of those that arrived where they belong: together they are as if they had been put there."""
+        arrived = self._arrived
+        for _ in range(min(most, len(arrived))):
+            event = arrived.popleft()
+            kind, span = event.kind, event.span
+            self._arrival += 1
+            queued = (self._arrival, event)
+            self._sorted += 1
+            if kind == START:
+                self._replace(self._starts, span, queued)
+            elif kind == END:
+                if self._heartbeats.pop(span, None) is not None:
+                    self._sorted -= 1  # an end says all that it said
+                started = self._starts.pop(span, None)
+                if started is not None:
+                    self._covered.append(started)
+                self._ends.append(queued)
+            elif kind == LIFECYCLE:
+                self._lifecycle.append(queued)
+            else:
+                self._replace(self._heartbeats, span, queued)
+
     def _replace(self, queue: OrderedDict[Any, _Queued], span: Span | None, queued: _Queued) -> None:
         if queue.pop(span, None) is not None:
-            self._size -= 1
+            self._sorted -= 1
         queue[span] = queued
 
     def _oldest(self) -> Event:
@@ -131,7 +176,7 @@ class Buffer:
             first.popleft()
         else:
             first.popitem(last=False)
-        self._size -= 1
+        self._sorted -= 1
         return event
 
     def _drop(self) -> None:
@@ -145,7 +190,7 @@ class Buffer:
             _, (_, event) = self._starts.popitem(last=False)
         else:
             _, event = self._ends.popleft()
-        self._size -= 1
+        self._sorted -= 1
         if event.span is not None:
             event.span.changed = True  # what it told goes with the next
         self.lost(event.kind)

@@ -196,8 +196,9 @@ class Emitter:
 
     def _describe(self, span: Span, options: SpanOptions) -> None:
         if "attributes" in options:
-            span.set_attributes(options["attributes"])
-            span.changed = False
+            span.attributes, left_out = clean(options["attributes"], self.limits)
+            if left_out:
+                self.left_out(left_out)
         links: object = options.get("links")
         for link in list.copy(links) if is_a(links, list) else ():
             self.add_link(span, link, None)

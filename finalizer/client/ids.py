@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import Final, NamedTuple
 
 from finalizer.client.attributes import text
@@ -11,9 +12,13 @@ SAMPLED: Final = 1
 MAX_TRACE_STATE: Final = 512
 """Characters of a tracestate that is passed on; a longer one is left out whole (W3C Trace Context, 3.3.1.1)."""
 _OPERATION: Final = b"span-finalizer/operation\0"
-_HEX: Final = frozenset("0123456789abcdef")
+_HEX: Final = "0123456789abcdef"
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
+WORDS: Final = 128
+"""Random words of 8 bytes that are drawn together: each draw lets go of the interpreter's lock, and may lose it."""
+_words: Final[deque[str]] = deque()
+_drawn_by: Final = [0]
 
 
 class SpanContext(NamedTuple):
@@ -32,13 +37,23 @@ class SpanContext(NamedTuple):
 
 def new_ids() -> tuple[str, str]:
     """A random trace id and a random span id."""
-    both = _random(24)
-    return both[:32], both[32:]
+    return new_span_id() + new_span_id(), new_span_id()
 
 
 def new_span_id() -> str:
     """A random span id."""
-    return _random(8)
+    if os.getpid() != _drawn_by[0]:
+        _words.clear()  # a fork: these are the parent's
+        _drawn_by[0] = os.getpid()
+    while True:
+        try:
+            word = _words.pop()
+        except IndexError:
+            drawn = os.urandom(8 * WORDS).hex()
+            _words.extend(drawn[at : at + 16] for at in range(0, len(drawn), 16))
+            continue
+        if word != _NO_SPAN:
+            return word
 
 
 def operation_ids(op_id: str) -> tuple[str, str]:
@@ -67,12 +82,5 @@ def parse_traceparent(header: object, trace_state: object = None) -> SpanContext
     return SpanContext(trace_id, span_id, int(flags, 16), kept)
 
 
-def _random(size: int) -> str:
-    while True:
-        number = os.urandom(size).hex()
-        if number[:32] != _NO_TRACE and number[-16:] != _NO_SPAN:
-            return number
-
-
 def _is_hex(text: str, size: int) -> bool:
-    return len(text) == size and _HEX.issuperset(text)
+    return len(text) == size and not text.strip(_HEX)

@@ -30,6 +30,7 @@ def recover(spool: Spool, is_open: Callable[[str], bool], found: Callable[[Taken
         taken = spool.work(lambda connection: _take_over(connection, spool, is_open))
         if taken is None:
             return False
+        spool.look_again()
         found(taken)
         for run in taken.gone:
             lock_path(spool.path, run).unlink(missing_ok=True)

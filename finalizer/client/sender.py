@@ -61,7 +61,8 @@ class Sender:
             arrived = list(failure.arrived)
             self._wait(failure)
         else:
-            arrived = [place for place in range(len(batch.records)) if place not in set(refused)]
+            not_taken = frozenset(refused)
+            arrived = [place for place in range(len(batch.records)) if place not in not_taken]
             self.not_before = self._pause = 0
         for place in refused:
             self._buffer.lost(batch.records[place].kind)

@@ -114,13 +114,16 @@ def settings_of(
 def identity_of(name: object, above: str, settings: Settings, options: SpanOptions) -> Identity:
     """What a span is, out of what the app gave; what cannot be is left out. `above` is its parent's span id."""
     title = text(name, MAX_NAME) or "operation"
-    told: dict[str, Any] = {"interval": settings.heartbeat, "on_pause": settings.on_pause, "lazy": settings.lazy}
+    told: list[Any] = [title, above, *_UNTOLD]
+    told[_INTERVAL], told[_ON_PAUSE], told[_LAZY] = settings.heartbeat, settings.on_pause, settings.lazy
     for option, given in options.items():
-        field, read = _READERS.get(option, _NOT_HERE)
-        known = read(given)
-        if known is not None:
-            told[field] = known
-    return Identity(title, above, **told)
+        reader = _READERS.get(option)
+        if reader is not None:
+            place, read = reader
+            known = read(given)
+            if known is not None:
+                told[place] = known
+    return Identity._make(told)
 
 
 def _word(given: object) -> str | None:
@@ -128,6 +131,8 @@ def _word(given: object) -> str | None:
 
 
 def _kind(given: object) -> str | None:
+    if type(given) is str and given in KINDS:
+        return given
     kind = text(given, MAX_NAME).lower()
     return kind if kind in KINDS else None
 
@@ -162,20 +167,18 @@ def _is_lazy(given: object) -> bool:
     return text(given, MAX_NAME) == "lazy"
 
 
-def _nothing(_: object) -> None:
-    """An option that is read elsewhere."""
-
-
-_NOT_HERE: Final[tuple[str, Callable[[object], Any]]] = ("", _nothing)
-_READERS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
-    "span_type": ("span_type", _word),
-    "kind": ("kind", _kind),
-    "op_id": ("op_id", _word),
-    "session_id": ("session_id", _word),
-    "session_expires_unix_nano": ("session_expires", _moment),
-    "heartbeat": ("interval", _heartbeat),
-    "timeout": ("timeout", _timeout),
-    "on_pause": ("on_pause", _on_pause),
-    "start": ("lazy", _is_lazy),
+_PLACES: Final = {field: place for place, field in enumerate(Identity._fields)}
+_INTERVAL, _ON_PAUSE, _LAZY = _PLACES["interval"], _PLACES["on_pause"], _PLACES["lazy"]
+_UNTOLD: Final = tuple(Identity("", ""))[2:]
+_READERS: Final[dict[str, tuple[int, Callable[[object], Any]]]] = {
+    "span_type": (_PLACES["span_type"], _word),
+    "kind": (_PLACES["kind"], _kind),
+    "op_id": (_PLACES["op_id"], _word),
+    "session_id": (_PLACES["session_id"], _word),
+    "session_expires_unix_nano": (_PLACES["session_expires"], _moment),
+    "heartbeat": (_INTERVAL, _heartbeat),
+    "timeout": (_PLACES["timeout"], _timeout),
+    "on_pause": (_ON_PAUSE, _on_pause),
+    "start": (_LAZY, _is_lazy),
 }
-"""Which field of a span's identity an option is, and how it is read."""
+"""Where in a span's identity an option stands, and how it is read."""

@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from finalizer.client.buffer import Buffer
-from finalizer.client.events import Record, taken
+from finalizer.client.events import Record, Recorder
 from finalizer.client.settings import Settings
 
 if TYPE_CHECKING:
     from finalizer.client.spool import Spool
-    from finalizer.client.spool.spool import Stored
+    from finalizer.client.spool.fresh import Stored
 
 BATCH: Final = 500
 BATCHES: Final = 4
@@ -34,7 +34,8 @@ class Source:
     def __init__(self, buffer: Buffer, spool: Spool | None, settings: Settings) -> None:
         self._buffer = buffer
         self._spool = spool
-        self._settings = settings
+        self._recorder = Recorder(settings)
+        self._recording = threading.Lock()
         self._lock = threading.Lock()
         self._memory: list[Record] = []
         self._memory_is_out = False
@@ -45,7 +46,7 @@ class Source:
         if spool is None or spool.is_refusing or not self._memory_stored(spool):
             return False
         for _ in range(BATCHES):  # an app that tells without a pause must not keep us from our heartbeats
-            records = taken(self._buffer, self._settings, BATCH)
+            records = self._recorder.taken(self._buffer, BATCH)
             if not records:
                 return False
             if not spool.add(records):
@@ -54,6 +55,11 @@ class Source:
                 return False
         return True
 
+    @property
+    def all_on_disk(self) -> bool:
+        """True if nothing waits in memory alone."""
+        return self._spool is not None and not self._spool.is_refusing and not self._memory and not len(self._buffer)
+
     def next(self) -> Batch:
         """What goes out next, the oldest first; empty if nothing waits."""
         stored = [] if self._spool is None else self._spool.next(BATCH)
@@ -61,7 +67,7 @@ class Source:
             return Batch([one.record for one in stored], stored)
         with self._lock:
             if not self._memory and (self._spool is None or self._spool.is_refusing):
-                self._memory = taken(self._buffer, self._settings, BATCH)
+                self._memory = self._recorder.taken(self._buffer, BATCH)
             self._memory_is_out = bool(self._memory)
             return Batch(self._memory[:BATCH])
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import finalizer.client
-from finalizer.client import Client, beats, ids
+from finalizer.client import Client, beats, emitter
 from finalizer.client.settings import THROTTLE
 from finalizer.client.span import Span
 from finalizer.client.testing import FakeClock, MemorySink, capture
@@ -39,7 +39,8 @@ def stories() -> list[Vector]:
 def played(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The events that this client makes of the steps."""
     numbers = iter(vector.ids)
-    monkeypatch.setattr(ids, "_random", lambda size: next(numbers) + (next(numbers) if size == 24 else ""))
+    monkeypatch.setattr(emitter, "new_ids", lambda: (next(numbers), next(numbers)))
+    monkeypatch.setattr(emitter, "new_span_id", lambda: next(numbers))
     monkeypatch.setattr(beats, "period", lambda interval: int(interval * THROTTLE))
     client = Client(MemorySink(), "test")
     client.close(0)

@@ -155,3 +155,20 @@ def test_a_process_that_just_ends_has_told_all(tmp_path: Path) -> None:
 
 def _has(folder: Path, size: int) -> bool:
     return (folder / "events").exists() and (folder / "events").stat().st_size > size
+
+
+FORKED_IDS = """
+import os
+from finalizer.client.ids import new_span_id
+new_span_id()
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, new_span_id().encode())
+    os._exit(0)
+assert os.read(read, 16).decode() != new_span_id()
+"""
+
+
+def test_ids_of_a_forked_child_are_its_own() -> None:
+    """Random words are drawn many at once: what the parent has left over is not drawn again by its children."""
+    assert python("-c", FORKED_IDS).wait(20) == 0

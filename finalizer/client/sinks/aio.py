@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLarge
 
 from finalizer.client.buffer import INSTANCE
 from finalizer.client.events import Record
+from finalizer.client.pace import in_slices
 from finalizer.client.sinks.kafka import ANSWER_SECONDS, MAX_REQUEST
 from finalizer.client.sinks.sink import Undelivered
 
@@ -78,7 +79,7 @@ class AioKafkaSink:
         failure: BaseException | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                for place, record in enumerate(records):
+                for place, record in enumerate(in_slices(records)):
                     topic = self._topics.get(record.kind, self._topic)
                     try:
                         answers[place] = await producer.send(topic, record.value, key=record.routing_key)

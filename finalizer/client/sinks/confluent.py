@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from finalizer.client.buffer import INSTANCE
 from finalizer.client.events import Record
+from finalizer.client.pace import in_slices
 from finalizer.client.sinks.kafka import ANSWER_SECONDS, MAX_REQUEST
 from finalizer.client.sinks.sink import Undelivered
 
@@ -42,7 +43,7 @@ class ConfluentSink:
         answers: dict[int, Any] = {}
         refused: list[int] = []
         failure = ""
-        for place, record in enumerate(records):
+        for place, record in enumerate(in_slices(records)):
             topic = self._topics.get(record.kind, self._topic)
             try:
                 self._producer.produce(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from finalizer.client.buffer import END
 from finalizer.client.events import Record
+from finalizer.client.spool.fresh import MOST_BYTES
 
 SLICE: Final = 500
+_CHUNKS: Final = (64, 16, 4, 1)
+"""Rows of one statement. Python lets go of its lock, and asks for it again, once for each row or statement: while the
+app computes, each time costs 5 ms."""
 _DROPS: Final = (
     "kind NOT IN ('lifecycle', 'start', 'end')",
     "kind = 'lifecycle'",
@@ -20,11 +25,15 @@ _DROPS: Final = (
 )
 """What goes when there is too much, the least first."""
 
-_KNOWN: Final = """
-INSERT INTO spans (span, run, last_at, seq, known) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (span) DO UPDATE SET run = excluded.run, last_at = max(last_at, excluded.last_at),
-  seq = max(seq, excluded.seq), known = excluded.known
-"""
+_EVENTS: Final = ("INSERT INTO events (run, kind, span, at, value) VALUES ", "(?, ?, ?, ?, ?)", "")
+_KNOWN: Final = (
+    "INSERT INTO spans (span, run, last_at, seq, known) VALUES ",
+    "(?, ?, ?, ?, ?)",
+    """ ON CONFLICT (span) DO UPDATE SET run = excluded.run, last_at = max(last_at, excluded.last_at),
+    seq = max(seq, excluded.seq), known = excluded.known""",
+)
+_ENDED: Final = ("DELETE FROM spans WHERE span IN (", "?", ")")
+_HEARD: Final = ("UPDATE spans SET heard = 1 WHERE heard = 0 AND span IN (", "?", ")")
 
 
 @contextmanager
@@ -57,13 +66,11 @@ def leave(connection: sqlite3.Connection, run: str) -> int:
 
 
 def insert(connection: sqlite3.Connection, run: str, records: Sequence[Record]) -> int:
-    """Write events, and what they tell of open spans. Returns how many there were."""
-    connection.executemany(
-        "INSERT INTO events (run, kind, span, at, value) VALUES (?, ?, ?, ?, ?)",
-        [(run, one.kind, one.key, one.at, one.value) for one in records],
-    )
+    """Write events, and what they tell of open spans. Returns the id of the last; those before have the ids before."""
+    last = _in_chunks(connection, _EVENTS, [(run, one.kind, one.key, one.at, one.value) for one in records])
     known: dict[str, tuple[str, str, int, int, bytes]] = {}
     seen: dict[str, tuple[int, int, str]] = {}
+    begun: set[str] = set()
     ended: set[str] = set()
     for one in records:
         if one.kind == END:
@@ -72,28 +79,42 @@ def insert(connection: sqlite3.Connection, run: str, records: Sequence[Record]) 
         elif one.known is not None:
             ended.discard(one.key)
             known[one.key] = (one.key, run, one.at, one.seq, one.known)
+            if one.seq == 1:
+                begun.add(one.key)  # nothing is known of it before
         else:
             seen[one.key] = (one.at, one.seq, one.key)
-    if known:
-        connection.executemany(_KNOWN, list(known.values()))
+    _in_chunks(connection, _KNOWN, list(known.values()))
     if seen:
         update = "UPDATE spans SET last_at = max(last_at, ?), seq = max(seq, ?) WHERE span = ?"
         connection.executemany(update, list(seen.values()))
-    if ended:
-        connection.executemany("DELETE FROM spans WHERE span = ?", [(key,) for key in ended])
-    return len(records)
+    _in_chunks(connection, _ENDED, [(key,) for key in ended - begun])
+    return last
 
 
-def oldest(connection: sqlite3.Connection, run: str, most: int) -> list[tuple[int, str, str, int, bytes]]:
-    """The first events of a run: id, kind, span, time, value."""
-    query = "SELECT id, kind, span, at, value FROM events WHERE run = ? ORDER BY id LIMIT ?"
-    return connection.execute(query, (run, most)).fetchall()
+def oldest(
+    connection: sqlite3.Connection, run: str, most: int, but: Container[int]
+) -> tuple[list[tuple[int, str, str, int, bytes]], bool]:
+    """The first events of a run, but these: id, kind, span, time, value. And whether these are all."""
+    query = "SELECT id, kind, span, at, value FROM events WHERE run = ? ORDER BY id"
+    found: list[tuple[int, str, str, int, bytes]] = []
+    size = 0
+    for row in connection.execute(query, (run,)):
+        if row[0] in but:
+            continue
+        if len(found) == most or size > MOST_BYTES:
+            return found, False
+        found.append(row)
+        size += len(row[4])
+    return found, True
 
 
-def delete(connection: sqlite3.Connection, ids: Sequence[int], heard: Sequence[str]) -> int:
+def delete(connection: sqlite3.Connection, ids: Sequence[int], heard: Collection[str]) -> int:
     """Delete events; the spans of those that were heard are known to the worker. Returns how many there were."""
-    connection.executemany("UPDATE spans SET heard = 1 WHERE span = ? AND heard = 0", [(span,) for span in heard])
-    return connection.executemany("DELETE FROM events WHERE id = ?", [(one,) for one in ids]).rowcount
+    _in_chunks(connection, _HEARD, [(span,) for span in heard])
+    deleted = 0
+    for first, last in _ranges(sorted(ids)):
+        deleted += connection.execute("DELETE FROM events WHERE id BETWEEN ? AND ?", (first, last)).rowcount
+    return deleted
 
 
 def count(connection: sqlite3.Connection) -> int:
@@ -113,8 +134,8 @@ def size(connection: sqlite3.Connection) -> int:
 def tidy(connection: sqlite3.Connection, run: str, now: int, oldest_kept: int) -> dict[str, int]:
     """The run is alive; events from before `oldest_kept` go. Returns how many of each kind went."""
     enter(connection, run, now)
-    first = "SELECT id, kind, at FROM events ORDER BY id LIMIT ?"
-    old = [(number, kind) for number, kind, at in connection.execute(first, (SLICE,)) if at < oldest_kept]
+    first = "SELECT id, kind FROM (SELECT id, kind, at FROM events ORDER BY id LIMIT ?) WHERE at < ?"
+    old = connection.execute(first, (SLICE, oldest_kept)).fetchall()
     connection.execute("PRAGMA incremental_vacuum(64)").fetchall()
     return _delete_counted(connection, old)
 
@@ -139,3 +160,29 @@ def _delete_counted(connection: sqlite3.Connection, chosen: Sequence[tuple[int, 
     for _, kind in chosen:
         dropped[kind] = dropped.get(kind, 0) + 1
     return dropped
+
+
+def _in_chunks(connection: sqlite3.Connection, parts: tuple[str, str, str], rows: Sequence[tuple[Any, ...]]) -> int:
+    """Run a statement for all rows, few times. Returns the id of the row that was inserted last, if it inserts."""
+    last, done = 0, 0
+    for size in _CHUNKS:
+        while len(rows) - done >= size:
+            values = [value for row in rows[done : done + size] for value in row]
+            last = connection.execute(_statement(parts, size), values).lastrowid or 0
+            done += size
+    return last
+
+
+@cache
+def _statement(parts: tuple[str, str, str], size: int) -> str:
+    head, row, tail = parts
+    return head + ", ".join([row] * size) + tail
+
+
+def _ranges(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each row of numbers without a gap."""
+    first = 0
+    for place in range(1, len(ids) + 1):
+        if place == len(ids) or ids[place] != ids[place - 1] + 1:
+            yield ids[first], ids[place - 1]
+            first = place

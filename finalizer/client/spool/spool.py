@@ -12,19 +12,22 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
+from finalizer.client.buffer import END
 from finalizer.client.clock import SECOND, Clock, nanoseconds
 from finalizer.client.events import Record
 from finalizer.client.saying import say
 from finalizer.client.spool import rows
+from finalizer.client.spool.fresh import Fresh, Stored
 from finalizer.client.spool.runs import RunLock
 from finalizer.client.spool.tables import Unreadable, connect, is_corrupt, move_aside
 
 TTL: Final = timedelta(hours=24)
 """No longer than a worker remembers spans that it closed by itself (`remember.presumed`, 24 hours by default)."""
 RETRY: Final = 5 * SECOND
-BATCH_BYTES: Final = 512_000
+MEASURED: Final = 64
+"""The file is measured each time that this part of `max_bytes` was written."""
 Answer = TypeVar("Answer")
 
 _leaked: Final[list[object]] = []
@@ -33,13 +36,6 @@ _leaked: Final[list[object]] = []
 
 def _unnoticed(kind: str, count: int) -> None:
     """Nobody counts."""
-
-
-class Stored(NamedTuple):
-    """An event that waits in the spool."""
-
-    id: int
-    record: Record
 
 
 class Spool:
@@ -77,49 +73,52 @@ class Spool:
         self._retry_at = 0
         self._count = 0
         self._done: set[int] = set()
+        self._fresh = Fresh()
+        self._unmeasured = 0
         self._closed = False
 
     def begin(self, run: str, clock: Clock) -> None:
         """Say which run this is. The file is opened with the first use."""
         self.run, self.clock, self._closed = run, clock, False
+        self.look_again()
 
     def add(self, records: Sequence[Record]) -> bool:
         """Write events, all or none. False: the disk refuses, keep them."""
-        added = self.work(lambda connection: rows.insert(connection, self.run, records))
-        if added is None:
-            return False
-        self._count += added
-        self._keep_within_caps()
+        with self._lock:
+            last = self.work(lambda connection: rows.insert(connection, self.run, records))
+            if last is None:
+                return False
+            self._count += len(records)
+            self._fresh.written([Stored(last - len(records) + place, one) for place, one in enumerate(records, 1)])
+            self._keep_within_caps(sum(len(one.value) for one in records))
         return True
 
     def next(self, most: int) -> list[Stored]:
         """The oldest events of this run that were not settled."""
-        limit = most + len(self._done)
-        found = self.work(lambda connection: rows.oldest(connection, self.run, limit)) or []
-        batch: list[Stored] = []
-        size = 0
-        for number, kind, span, at, value in found:
-            if number in self._done:
-                continue
-            size += len(value)
-            if len(batch) >= most or (batch and size > BATCH_BYTES):
-                break
-            batch.append(Stored(number, Record(kind, span, at, value)))
-        return batch
+        with self._lock:
+            if not self._fresh and not self._fresh.is_all:
+                self._read(most)
+            return self._fresh.first(most)
 
     def settle(self, acknowledged: Iterable[Stored], refused: Iterable[Stored] = ()) -> None:
         """Forget events that were acknowledged, or refused for good. Not sent again, whatever the disk says to it."""
         heard = list(acknowledged)
+        ended = {one.record.key for one in heard if one.record.kind == END}
+        spans = {one.record.key for one in heard} - ended  # what has ended is not known as open any more
         with self._lock:
             self._done.update(one.id for one in heard)
             self._done.update(one.id for one in refused)
             done = list(self._done)
-        spans = [one.record.key for one in heard]
-        deleted = self.work(lambda connection: rows.delete(connection, done, spans))
-        if deleted is not None:
-            with self._lock:
+            self._fresh.settled(self._done)
+            deleted = self.work(lambda connection: rows.delete(connection, done, spans))
+            if deleted is not None:
                 self._done.difference_update(done)
                 self._count -= deleted
+
+    def look_again(self) -> None:
+        """Events were put there, or taken away, by another way than this."""
+        with self._lock:
+            self._fresh.forget()
 
     def tidy(self, now: int) -> None:
         """Once in a while: this run lives, what is too old goes, and the file is still the one with this name."""
@@ -127,6 +126,8 @@ class Spool:
         if self._done:
             self.settle(())
         dropped = self.work(lambda connection: rows.tidy(connection, self.run, now, now - self.ttl))
+        if dropped:
+            self.look_again()
         for kind, count in (dropped or {}).items():
             self.expired += count
             self.on_drop(kind, count)
@@ -168,20 +169,30 @@ class Spool:
             self._run_lock.forget()
         self._lock = threading.RLock()
         self._connection, self._run_lock, self._retry_at, self._done = None, None, 0, set()
+        self._fresh = Fresh()
 
-    def close(self) -> None:
-        """The run is over. What it leaves, the next one finds."""
-        if self._done:
-            self.settle(())
-        left = self.work(lambda connection: rows.leave(connection, self.run))
-        with self._lock:
-            self._closed = True
+    def close(self, seconds: float = 1.0) -> None:
+        """The run is over. What it leaves, the next one finds: also if the disk has not answered within this time."""
+        self._closed = True
+        if not self._lock.acquire(timeout=seconds):
+            return  # the run's lock goes with the process
+        try:
+            left = self._leave(seconds)
             if self._run_lock is not None:
                 if left == 0:
                     self._run_lock.release()
                 self._run_lock.forget()
             self._disconnect()
             self._run_lock = None
+        finally:
+            self._lock.release()
+
+    def _leave(self, seconds: float) -> int | None:
+        if self._connection is not None:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        if self._done:
+            self.settle(())
+        return self.work(lambda connection: rows.leave(connection, self.run))
 
     def _connected(self) -> sqlite3.Connection | None:
         if self._connection is not None:
@@ -232,6 +243,7 @@ class Spool:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._fresh.forget()
 
     def _look_at_file(self) -> None:
         with self._lock:
@@ -242,12 +254,23 @@ class Spool:
             if not same:
                 self._disconnect()  # deleted, or another process moved it aside
 
-    def _keep_within_caps(self) -> None:
+    def _read(self, limit: int) -> None:
+        answer = self.work(lambda connection: rows.oldest(connection, self.run, limit, self._done))
+        if answer is not None:
+            found, is_all = answer
+            self._fresh.read([Stored(one[0], Record(*one[1:])) for one in found], is_all=is_all)
+
+    def _keep_within_caps(self, added: int) -> None:
+        self._unmeasured += added
+        if self._unmeasured * MEASURED < self.max_bytes and self._count <= self.max_rows:
+            return
         size = self.work(rows.size) or 0
+        self._unmeasured = 0
         if self._count <= self.max_rows and size <= self.max_bytes:
             return
         most = max(1, min(self._count, max(self._count - self.max_rows, self.max_rows // 20)))
         dropped = self.work(lambda connection: rows.drop(connection, most)) or {}
+        self.look_again()
         for kind, count in dropped.items():
             self._count -= count
             self.on_drop(kind, count)
