@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import timedelta
 from types import TracebackType
@@ -20,12 +21,13 @@ from finalizer.client.guards import Guard, Retry, around, time_is_over
 from finalizer.client.keeper import Keeper
 from finalizer.client.left import Taken
 from finalizer.client.operations import Attempt, Operations
+from finalizer.client.saying import say
 from finalizer.client.sender import Sender
 from finalizer.client.settings import HEARTBEAT, KEEP, Duration, OnPause, OperationOptions, SpanOptions, settings_of
 from finalizer.client.sinks import Sink, sink_of
 from finalizer.client.source import Source
 from finalizer.client.span import Span
-from finalizer.client.threads import Runner, Threads
+from finalizer.client.threads import Runner, Safe, Threads
 
 if TYPE_CHECKING:
     from finalizer.client.spool import Spool
@@ -34,6 +36,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 PAUSE_SECONDS: Final = 0.5
 """How long a pause of the app may wait for what was told to be safe."""
+LEAVE_SECONDS: Final = 0.1
+"""What the threads, and then the disk, get to come to an end, if the time to flush is over."""
 
 
 class Opening:
@@ -103,7 +107,8 @@ class Client:
             on_pause=on_pause,
             keep=keep,
             limits=limits,
-        )._replace(instance_id=instance_id)
+        )
+        self._instance_id = instance_id
         if buffer < 1:
             raise ValueError("buffer is a number of events, 1 or more")
         if instance_id and not self._settings.heartbeat:
@@ -112,7 +117,9 @@ class Client:
             raise ValueError(f"sink is a URL (kafka://host:9092) or a sink, not a {type(sink).__name__}")
         self._sink = sink_of(sink) if isinstance(sink, str) else sink
         if instance_id and self._sink.whole_heartbeats:
-            raise ValueError("an instance_id, and a collector: it takes heartbeats of spans only")
+            say(
+                "instance", "a collector takes heartbeats of spans only: each beats for itself, for all the instance_id"
+            )
         self._spool = None if spool is None else _spool_of(spool)
         self._most = buffer
         self._clock: Clock = SystemClock() if clock is None else clock
@@ -182,7 +189,7 @@ class Client:
     def on_pause(self) -> None:
         """The app goes to the background, and may be killed there: spans say so, and what was told is saved."""
         self._emitter.pause(self._emitter.open_spans())
-        self._runner.flush(PAUSE_SECONDS, to_disk=True)
+        self._runner.flush(PAUSE_SECONDS, until=Safe.ON_DISK)
 
     def on_resume(self) -> None:
         """The app is back, and with it perhaps the network."""
@@ -203,16 +210,18 @@ class Client:
         return self._runner.flush(seconds)
 
     def close(self, seconds: float | None = None) -> None:
-        """Send what was told, for at most so long (`flush_before_exit`), and let go of everything. Spans that are still
-        open are left to the next run, or to the finalizer."""
+        """Send what was told, for at most so long (`flush_before_exit`), and let go of everything (0.2 s more at most).
+        With a spool it does not wait for a network that refuses: the next run sends what lies there. Spans that are
+        still open are left to the next run, or to the finalizer."""
         if self._closed:
             return
         self._closed = True
+        until = time.monotonic() + (self._exit_seconds if seconds is None else seconds)
         self._emitter.terminate(self._emitter.open_spans())
-        self._runner.flush(self._exit_seconds if seconds is None else seconds)
-        self._runner.stop(1.0)
+        self._runner.flush(until - time.monotonic(), until=Safe.NOTHING_MORE_TO_DO)
+        self._runner.stop(max(LEAVE_SECONDS, until - time.monotonic()))
         if self._spool is not None:
-            self._spool.close()
+            self._spool.close(max(LEAVE_SECONDS, until - time.monotonic()))
         self._exits.unhook()
 
     def __enter__(self) -> Self:
@@ -279,8 +288,8 @@ class Client:
         self._sink.forget()
         if self._spool is not None:
             self._spool.forget()
-        instance_id = self._settings.instance_id
-        self._settings = self._settings._replace(instance_id=f"{instance_id}.{os.getpid()}" if instance_id else "")
+        if self._instance_id:
+            self._instance_id = f"{self._instance_id}.{os.getpid()}"
         self._build()
 
     def redirect(self, sink: Sink, clock: Clock, run: Callable[[Keeper, Sender], Runner]) -> Callable[[], None]:
@@ -290,7 +299,7 @@ class Client:
         self._runner.flush(1.0)
         self._runner.stop(1.0)
         if self._spool is not None:
-            self._spool.close()
+            self._spool.close(1.0)
         self._sink, self._spool, self._clock, self._run = sink, None, clock, run
         self._build()
 
@@ -308,7 +317,10 @@ class Client:
         run = os.urandom(8).hex()
         spool, clock = self._spool, self._clock
         settings = self._settings = self._settings._replace(
-            whole_heartbeats=self._sink.whole_heartbeats, spooled=spool is not None, boot_id=run
+            whole_heartbeats=self._sink.whole_heartbeats,
+            instance_id="" if self._sink.whole_heartbeats else self._instance_id,
+            spooled=spool is not None,
+            boot_id=run,
         )
         self._buffer = Buffer(self._most)
         self._deadlines = Deadlines()

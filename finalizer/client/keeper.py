@@ -39,6 +39,13 @@ class Keeper:
         self._recovered = spool is None
         self._tidy_at = 0
         self._instance_at = 0
+        self.has_more = False
+        """The last step has not brought everything to the disk that it could have."""
+
+    @property
+    def all_on_disk(self) -> bool:
+        """True if nothing that was told waits elsewhere than in the spool."""
+        return self._source.all_on_disk
 
     def step(self) -> int:
         """Do all that is due; returns the monotonic time at which the next is."""
@@ -54,7 +61,8 @@ class Keeper:
                 self._emitter.beat_for_all()
                 self._instance_at = now + period(settings.heartbeat)
             next_due = min(next_due, self._instance_at)
-        if self._source.store():
+        self.has_more = self._source.store()
+        if self.has_more:
             next_due = now
         if self._spool is not None and (self._emitter.open_count or self._spool.waiting or not self._recovered):
             if now >= self._tidy_at:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from enum import Enum
 from typing import Final, Protocol
 
 from finalizer.client.clock import SECOND, Clock
@@ -18,6 +19,14 @@ LINGER_SECONDS: Final = 0.1
 """How long a thread that was woken waits for more: ten times a second at most the app is interrupted."""
 LONGEST_SLEEP: Final = 60.0
 RESTART_SECONDS: Final = 60.0
+
+
+class Safe(Enum):
+    """When all that was told until now is safe enough for whoever waits."""
+
+    ARRIVED = "it has arrived"
+    ON_DISK = "it lies on the disk; without a spool: it has arrived"
+    NOTHING_MORE_TO_DO = "it has arrived, or lies on the disk and the network refuses"
 
 
 class Runner(Protocol):
@@ -32,11 +41,8 @@ class Runner(Protocol):
     def ensure(self) -> None:
         """Begin, if it has not begun."""
 
-    def flush(self, seconds: float, *, to_disk: bool = False) -> bool:
-        """Wait until all that was told until now has arrived (`to_disk`: lies on the disk, if there is a spool).
-
-        False if the time is over first.
-        """
+    def flush(self, seconds: float, *, until: Safe = Safe.ARRIVED) -> bool:
+        """Wait until all that was told until now is safe; False if the time is over first."""
 
     def stop(self, seconds: float) -> None:
         """Take no more steps, wait for the last one no longer than this, and let go of the sink after it."""
@@ -54,7 +60,8 @@ class Threads:
         self._spooled = spooled
         self._new = self._keep if spooled else self._send
         self._changed = threading.Condition()
-        self._asked = self._kept = self._emptied = 0
+        self._asked = self._kept = self._on_disk = self._emptied = self._refused = 0
+        """How many flushes were asked for, and up to which of them all was looked at, stored, sent, refused."""
         self._stopping = False
         self._threads: list[threading.Thread] = []
         self._started_at = -RESTART_SECONDS
@@ -91,7 +98,7 @@ class Threads:
         finally:
             self._starting.release()
 
-    def flush(self, seconds: float, *, to_disk: bool = False) -> bool:
+    def flush(self, seconds: float, *, until: Safe = Safe.ARRIVED) -> bool:
         if self._stopping or not self._threads:
             return not self._stopping  # nothing was told yet, or nothing is sent any more
         self.ensure()
@@ -102,9 +109,7 @@ class Threads:
         self._keep.set()
         self._send.set()
         with self._changed:
-            return self._changed.wait_for(
-                lambda: (self._kept if to_disk and self._spooled else self._emptied) >= mine, max(0.0, seconds)
-            )
+            return self._changed.wait_for(lambda: self._is_safe(mine, until), max(0.0, seconds))
 
     def stop(self, seconds: float) -> None:
         self._stopping = True
@@ -118,14 +123,22 @@ class Threads:
         if not any(thread.is_alive() for thread in threads):
             self._sender.close()
 
+    def _is_safe(self, asked: int, until: Safe) -> bool:
+        if self._emptied >= asked:
+            return True
+        if until is Safe.ARRIVED or not self._on_disk >= asked:
+            return False
+        return until is Safe.ON_DISK or self._refused >= asked
+
     def _keeping(self) -> None:
         while not self._stopping:
             asked = self._asked
             self._keep.clear()
             next_due = self._keeper.step()
-            if asked > self._kept:
+            if asked > self._kept and not self._keeper.has_more:
                 with self._changed:
                     self._kept = asked
+                    self._on_disk = asked if self._keeper.all_on_disk else self._on_disk
                     self._changed.notify_all()
             self._send.set()
             if self._asked == asked and self._sleep(self._keep, next_due):
@@ -141,6 +154,10 @@ class Threads:
             if step is Step.EMPTY and kept > self._emptied:
                 with self._changed:
                     self._emptied = kept
+                    self._changed.notify_all()
+            elif step is Step.WAITING and kept > self._refused:
+                with self._changed:
+                    self._refused = kept
                     self._changed.notify_all()
             if self._kept == kept and self._sleep(self._send, self._sender.not_before or None):
                 self._linger()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from finalizer.client import Client
-from finalizer.client.testing import Capture, MemorySink, capture
+from finalizer.client.testing import Capture, FakeClock, MemorySink, capture
+from finalizer.client.testing.capture import Steps
 
 SECOND = 1_000_000_000
 
@@ -103,6 +104,33 @@ def test_each_span_beats_by_its_own_interval() -> None:
         captured.advance(10)
         assert len(beats(captured, "quick")) in range(11, 13)
         assert beats(captured, "slow") == []
+
+
+class Collector(MemorySink):
+    """Takes what each record says by itself."""
+
+    whole_heartbeats = True
+
+
+def test_a_collector_hears_each_span_though_the_process_has_a_name(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its dialect has no word for processes. So each span beats for itself, and the app is told so."""
+    monkeypatch.setattr("finalizer.client.saying._said", set())
+    sink, clock = Collector(), FakeClock()
+    client = Client(sink, "test", heartbeat=10, instance_id="pod-1")
+    restore = client.redirect(sink, clock, Steps)
+    spans = [client.start_span(str(number)) for number in range(3)]
+    Capture(client, sink, clock).advance(15)
+    for span in spans:
+        span.end()
+    client.flush(0)
+    restore()
+    client.close(0)
+    kinds = [one["type"] for one in sink.events]
+    assert [kinds.count(kind) for kind in ("start", "heartbeat", "end", "instance")] == [3, 3, 3, 0]
+    assert not any("instance_id" in one for one in sink.events)
+    assert "each beats for itself" in caplog.text
 
 
 def test_one_heartbeat_stands_for_the_whole_process() -> None:

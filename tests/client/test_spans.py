@@ -189,7 +189,6 @@ def test_a_clock_that_is_set_back_gives_no_negative_duration(spans: Capture) -> 
         ({"sink": "nowhere"}, "'nowhere' names no sink"),
         ({"sink": "ftp://x"}, "'ftp://x' names no sink"),
         ({"instance_id": "pod-1", "heartbeat": None}, "an instance_id without a heartbeat"),
-        ({"instance_id": "pod-1", "sink": "http://collector:4318"}, "an instance_id, and a collector"),
     ],
 )
 def test_settings_that_cannot_be_are_one_sentence(settings: dict[str, Any], said: str) -> None:

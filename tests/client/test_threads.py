@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from finalizer.client import Client
 from finalizer.client.events import Record
 from finalizer.client.sinks import Undelivered
 from finalizer.client.testing import MemorySink
+from tests.client.spooling import rows
 from tests.waiting import LIMIT_SECONDS, until
 
 
@@ -21,9 +24,11 @@ class Stuck(MemorySink):
 
     def __init__(self) -> None:
         super().__init__()
+        self.asked = threading.Event()
         self.let_go = threading.Event()
 
     def send(self, records: Sequence[Record]) -> Sequence[int]:
+        self.asked.set()
         self.let_go.wait(30)
         return super().send(records)
 
@@ -106,6 +111,55 @@ def test_flush_tries_at_once_however_long_the_pause_is(monkeypatch: pytest.Monke
     until(lambda: client.counts["failures"])
     sink.down = False
     assert client.flush(10)
+    client.close()
+
+
+def test_the_end_waits_no_longer_than_it_was_told_to() -> None:
+    """A network that swallows everything holds up the end of the app for `flush_before_exit`, not for as long as it
+    likes: the call under way is left alone."""
+    sink = Stuck()
+    client = Client(sink, "test", flush_before_exit=0.05)
+    client.start_span("job").end()
+    until(sink.asked.is_set)
+    client.close()
+    assert not sink.let_go.is_set()
+    sink.let_go.set()
+    until(lambda: sink.records)
+
+
+def test_with_a_spool_a_network_that_refuses_is_not_waited_for(tmp_path: Path) -> None:
+    """What lies on the disk is the next run's to send, all of it, however long the end may take."""
+    sink = MemorySink()
+    sink.down = True
+    client = Client(sink, "test", spool=tmp_path / "spool.db", flush_before_exit=3600, buffer=20_000)
+    for _ in range(3000):
+        client.start_span("job").end()
+    client.close()
+    assert sink.records == []
+    assert len(rows(tmp_path / "spool.db")) == 6000
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Another process that sits on the spool keeps the app from its end no longer than a moment; nothing breaks."""
+    client = Client(MemorySink(), "test", spool=tmp_path / "spool.db", flush_before_exit=0.05)
+    client.start_span("job").end()
+    assert client.flush(10)
+    other = sqlite3.connect(tmp_path / "spool.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    client.start_span("late").end()
+    client.close()
+    other.execute("ROLLBACK")
+    other.close()
+
+
+def test_flush_waits_for_more_than_one_step_of_the_disk(tmp_path: Path) -> None:
+    """True means that all of it has arrived, also where the spool takes several steps to store it."""
+    sink = MemorySink()
+    client = Client(sink, "test", spool=tmp_path / "spool.db", buffer=20_000)
+    for _ in range(4000):
+        client.start_span("job").end()
+    assert client.flush(30)
+    assert len(sink.records) == 8000
     client.close()
 
 

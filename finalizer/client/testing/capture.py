@@ -13,6 +13,7 @@ from finalizer.client.keeper import Keeper
 from finalizer.client.sender import Sender, Step
 from finalizer.client.sinks.memory import MemorySink
 from finalizer.client.testing.clock import FakeClock
+from finalizer.client.threads import Safe
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ class Steps:
     def ensure(self) -> None:
         pass
 
-    def flush(self, seconds: float, *, to_disk: bool = False) -> bool:
+    def flush(self, seconds: float, *, until: Safe = Safe.ARRIVED) -> bool:
         self._keeper.step()
         self._sender.hurry()
         while (step := self._sender.step()) is Step.SENT:
