@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from finalizer.cli.demo.spools import spools
 from tests.cli.processes import alive, command_of, descendants
 from tests.cli.runs import environment, run, start
 from tests.waiting import LIMIT_SECONDS, until
@@ -69,8 +70,9 @@ def test_ctrl_c_ends_it_in_good_order() -> None:
 
 
 @needs_proc
-def test_no_process_stays_behind_even_if_it_is_killed(tmp_path: Path) -> None:
-    """SIGKILL leaves it no time to stop anything; broker, worker and apps end all the same, a frozen one too."""
+def test_nothing_stays_behind_even_if_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGKILL leaves it no time to stop anything; broker, worker and apps end all the same, a frozen one too. The
+    spools go with the next demo."""
     with start("demo", "--plain", env={"TMPDIR": str(tmp_path)}) as demo:
         line_with(demo, b"clients at work")
         family = descendants(demo.pid)
@@ -81,6 +83,9 @@ def test_no_process_stays_behind_even_if_it_is_killed(tmp_path: Path) -> None:
         demo.kill()
         demo.wait(timeout=LIMIT_SECONDS)
         until(lambda: not alive(family))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with spools() as folder, spools() as another:  # what the next demos do first: the dead one's goes, theirs stay
+        assert {one.parent for one in tmp_path.glob("finalizer-demo-*/*.lock")} == {folder, another}
 
 
 @needs_proc

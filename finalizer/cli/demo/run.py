@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from statistics import quantiles
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import click
@@ -25,6 +24,7 @@ from finalizer.cli.demo.crowd import Crowd
 from finalizer.cli.demo.ledger import Ledger
 from finalizer.cli.demo.plans import Behaviour, Garbage, Plan, how_many, make_plans
 from finalizer.cli.demo.roles import Role, make_roles
+from finalizer.cli.demo.spools import spools
 from finalizer.cli.follow import Follower
 from finalizer.cli.interrupts import run_until_told
 from finalizer.cli.kafka import ANSWER_SECONDS, Connection, kafka_client
@@ -80,12 +80,12 @@ def command(seconds: float, spans: int, seed: int | None, *, plain: bool) -> int
     with (
         EmbeddedBroker() as broker,
         as_file(files(__package__) / "finalizer.yaml") as path,
-        TemporaryDirectory(prefix="finalizer-demo-") as folder,
+        spools() as folder,
     ):
         rng, counts = random.Random(seed), how_many(spans)
         plans, garbage = make_plans(counts, seconds, rng)
         roles = make_roles(counts, seconds, rng)
-        cast = Cast(plans, garbage, roles, seconds, load(path.read_text(), origin=str(path)), Path(folder))
+        cast = Cast(plans, garbage, roles, seconds, load(path.read_text(), origin=str(path)), folder)
         connection, web_port = Connection(broker.bootstrap), free_port()
         settings = {
             "config": path,
