@@ -11,7 +11,6 @@ app serves requests, with the client's middleware and without. Last, the memory 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import resource
 import statistics
@@ -19,14 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from finalizer.client import Client
-from finalizer.client.asgi import SpanMiddleware
 from finalizer.client.events import Record
 from finalizer.client.testing import MemorySink
+from tests.bench import kept
 
 ATTRIBUTES: Final[dict[str, str | int | float]] = {
     "device.model.name": "Pixel 9",
@@ -37,8 +36,6 @@ ATTRIBUTES: Final[dict[str, str | int | float]] = {
 PAUSE_EVERY = 100
 PAUSE_SECONDS = 0.005
 OUTAGE_EVENTS = 200_000
-USERS = 8
-THINK_SECONDS = 0.01
 
 
 class Nowhere(MemorySink):
@@ -100,40 +97,6 @@ def measure(side: str, spans: int) -> dict[str, float]:
         return {"app": in_app / spans / 1000, "cpu": (time.process_time_ns() - began) / spans / 1000}
 
 
-def requests(side: str, count: int) -> dict[str, float]:
-    """Latency of a small ASGI app under load, in microseconds: each request computes, and waits for its turn."""
-    client = Client(Nowhere(), "bench")
-
-    async def app(_: object, __: object, send: Callable[..., Awaitable[None]]) -> None:
-        for _turn in range(4):
-            json.dumps([ATTRIBUTES] * 100)
-            await asyncio.sleep(0)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-
-    served: Any = SpanMiddleware(app, client) if "ours" in side else app
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    took: list[float] = []
-
-    async def user() -> None:
-        for _ in range(count // USERS):
-            began = time.perf_counter_ns()
-            await served(dict(scope), None, _ignore)
-            took.append((time.perf_counter_ns() - began) / 1000)
-            await asyncio.sleep(THINK_SECONDS)
-
-    async def load() -> None:
-        await asyncio.gather(*(user() for _ in range(USERS)))
-
-    asyncio.run(load())
-    client.close()
-    took.sort()
-    return {"p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100]}
-
-
-async def _ignore(_: object) -> None:
-    """The server's side."""
-
-
 def outage() -> dict[str, float]:
     """Memory of an app that goes on while its sink is down, in MiB."""
     sink = MemorySink()
@@ -160,7 +123,7 @@ def one_side(side: str, spans: int) -> dict[str, float]:
     """What is run in a process of its own."""
     if side == "outage":
         return outage()
-    return requests(side, spans // 10) if side.startswith("asgi") else measure(side, spans)
+    return measure(side, spans)
 
 
 def main() -> int:
@@ -168,6 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.client", description=__doc__)
     parser.add_argument("--spans", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keep", action="store_true", help="keep the figures for README")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
@@ -177,30 +141,21 @@ def main() -> int:
     rounds = [{side: child("--side", side, "--spans", str(given.spans)) for side in sides} for _ in range(given.rounds)]
     print(f"{given.spans:,} spans, {given.rounds} rounds, medians; µs a span{'':<14}{'app':>8}{'CPU':>8}")
     names = ("SDK without a processor", "SDK, BatchSpanProcessor", "finalizer.client", "finalizer.client with a spool")
+    costs = {}
     for side, name in zip(sides, names, strict=True):
-        app, cpu = (statistics.median(one[side][what] for one in rounds) for what in ("app", "cpu"))
+        app, cpu = costs[name] = [statistics.median(one[side][what] for one in rounds) for what in ("app", "cpu")]
         print(f"{name:<58}{app:>8.1f}{cpu:>8.1f}")
-    for what in ("app", "cpu"):
-        ratios = [one["ours"][what] / one["sdk batch"][what] for one in rounds]
-        print(f"ratio {what}, paired: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-    # Twice without: what two runs of the same thing differ by is what the third may differ by.
-    served = {"without": "asgi bare", "without, again": "asgi bare", "with finalizer.client": "asgi ours"}
-    print(f"{'a request of a small ASGI app, µs':<58}{'p50':>8}{'p99':>8}")
-    latencies = [
-        {name: child("--side", app, "--spans", str(given.spans)) for name, app in served.items()}
-        for _ in range(given.rounds)
-    ]
-    for title in served:
-        p50, p99 = (statistics.median(one[title][part] for one in latencies) for part in ("p50", "p99"))
-        print(f"{title:<58}{p50:>8.0f}{p99:>8.0f}")
-    for part in ("p50", "p99"):
-        for title in list(served)[1:]:
-            ratios = [one[title][part] / one["without"][part] for one in latencies]
-            told = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            print(f"ratio {part}, {title}, paired: {told}")
+    paired = {}
+    for side, name in zip(sides[2:], names[2:], strict=True):
+        for what in ("app", "cpu"):
+            ratios = [one[side][what] / one["sdk batch"][what] for one in rounds]
+            middle, low, high = paired[f"{name}, {what}"] = statistics.median(ratios), min(ratios), max(ratios)
+            print(f"{name}, {what}, paired with BatchSpanProcessor: {middle:.2f} ({low:.2f} to {high:.2f})")
     memory = child("--side", "outage")
     told = ", ".join(f"{when} {size:.0f} MiB" for when, size in memory.items())
     print(f"sink down, {OUTAGE_EVENTS:,} events, 1,000 spans that beat: peak memory {told}")
+    if given.keep:
+        kept.keep("client", spans=given.spans, rounds=given.rounds, costs=costs, paired=paired, outage=memory)
     return 0
 
 

@@ -8,6 +8,8 @@ from tests.docs import examples, figures, tables
 from tests.docs.page import README, differing, filled
 
 BLOCKS = {
+    "bench-asgi": figures.asgi,
+    "bench-client": figures.client,
     "bench-loads": figures.loads,
     "bench-memory": figures.memory,
     "bench-profile": figures.profile,
