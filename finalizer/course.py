@@ -40,8 +40,8 @@ BUG = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionEr
 """What deciding raises only by a mistake of ours: the record is put aside, and many of them stop the worker."""
 
 _NOWHERE = Coordinates("", 0, 0, 0)
-PutAside = Callable[[Record, BaseException], None]
-"""Told of a record that could not be decided, before it is rejected; raises where it is one too many."""
+PutAside = Callable[[Coordinates, BaseException], None]
+"""Told where a record stands that could not be decided, before it is rejected; raises where it is one too many."""
 
 
 class Hole(Exception):
@@ -64,7 +64,8 @@ class RekeyedInput(NamedTuple):
 
 
 class Course:
-    """From a watermark on: `fill` the state that belongs to it, say when the partition was `assigned`, then go on.
+    """Of the partition `number`, from a watermark on: `fill` the state that belongs to it, say when it was `assigned`,
+    then go on.
 
     `most_bytes` bounds what is remembered of closed spans; `releases` and `instances` are those of all partitions of a
     worker.
@@ -79,6 +80,7 @@ class Course:
         encoding: Encoding,
         most_bytes: int,
         put_aside: PutAside,
+        number: int = 0,
         releases: Releases | None = None,
         rekeyed: RekeyedInput | None = None,
         instances: Instances | None = None,
@@ -94,6 +96,7 @@ class Course:
             self.spans,
             decoders=decoders,
             encoding=encoding,
+            number=number,
             partitions=watermark.partitions,
             releases=releases,
             rekeyed=self.evidence,
@@ -117,6 +120,7 @@ class Course:
         """The last tick has left some deadlines that are over."""
         self._base = watermark
         self._told: tuple[object, ...] = ()
+        self._number = number
         self._put_aside = put_aside
         self._expected: dict[str, int | None] = dict.fromkeys(self.decided)
 
@@ -201,7 +205,7 @@ class Course:
         if records and records[0].offset <= decided:
             records = [record for record in records if record.offset > decided]
         if topic == self.evidence:
-            return self._hear_rekeyed(records, end=end, now=now)
+            return self._hear_rekeyed(topic, records, end=end, now=now)
         floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
         newest, word = 0, None
         if records:
@@ -209,39 +213,39 @@ class Course:
             word = word_before(clock.to_pass, records)
         clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
         self.reading = reading = clock.advance(now)
-        decision = self._decide(records, self._heard_at(clock.topic_time(topic), reading), floor, ceiling)
+        moment = self._heard_at(clock.topic_time(topic), reading)
+        decision = self._decide(topic, records, moment, floor, ceiling)
         self.decided[topic] = max(decided, end - 1)
         return Decided(decision, self.watermark(), len(records))
 
-    def _hear_rekeyed(self, records: Sequence[Record], *, end: int, now: int) -> Decided:
+    def _hear_rekeyed(self, topic: str, records: Sequence[Record], *, end: int, now: int) -> Decided:
         """Decide what stands before each mark by the clock before it: no mark vouches for what is heard after it."""
         whole, before, count = Decision(), list[Record](), 0
         for record in records:
             if not is_mark(record.value):
                 before.append(record)
                 continue
-            count += self._decide_rekeyed(before, whole, now)
+            count += self._decide_rekeyed(topic, before, whole, now)
             before = []
             self._marked(record)
-        count += self._decide_rekeyed(before, whole, now)
+        count += self._decide_rekeyed(topic, before, whole, now)
         self.reading = self.clock.advance(now)
-        assert self.evidence is not None
-        self.decided[self.evidence] = max(self.decided[self.evidence], end - 1)
+        self.decided[topic] = max(self.decided[topic], end - 1)
         return Decided(whole, self.watermark(), count)
 
-    def _decide_rekeyed(self, records: Sequence[Record], whole: Decision, now: int) -> int:
+    def _decide_rekeyed(self, topic: str, records: Sequence[Record], whole: Decision, now: int) -> int:
         if records:
             reading = self.clock.advance(now)
             if not reading.clock:
-                self.clock.begin(self._first_heard(records, now))
+                self.clock.begin(self._first_heard(topic, records, now))
                 reading = self.clock.advance(now)
             own = max(self.sources.clocks.values(), default=0) if self.sources is not None else 0
-            whole.absorb(self._decide(records, self._heard_at(own, reading), 0, 0))
+            whole.absorb(self._decide(topic, records, self._heard_at(own, reading), 0, 0))
         return len(records)
 
-    def _first_heard(self, records: Sequence[Record], now: int) -> int:
+    def _first_heard(self, topic: str, records: Sequence[Record], now: int) -> int:
         """The earliest time at which any of this evidence was heard."""
-        decode, first = self.road.decoders[records[0].topic], now
+        decode, first = self.road.decoders[topic], now
         for record in records:
             try:
                 first = min(first, decode(record.value, _NOWHERE).heard_at)
@@ -327,22 +331,23 @@ class Course:
             stood=stops[-1].at if stops else 0,
         )
 
-    def _decide(self, records: Sequence[Record], moment: Moment, floor: int, ceiling: int) -> Decision:
+    def _decide(self, topic: str, records: Sequence[Record], moment: Moment, floor: int, ceiling: int) -> Decision:
         """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""
         try:
-            return self.road.hear(records, moment, floor=floor, ceiling=ceiling)
+            return self.road.hear(topic, records, moment, floor=floor, ceiling=ceiling)
         except BUG as error:
             if len(records) == 1:
-                return self._aside(records[0], error)
+                return self._aside(topic, records[0], error)
             whole = Decision()
             for record in records:
-                whole.absorb(self._decide([record], moment, floor, ceiling))
+                whole.absorb(self._decide(topic, [record], moment, floor, ceiling))
             return whole
 
-    def _aside(self, record: Record, error: BaseException) -> Decision:
-        self._put_aside(record, error)
+    def _aside(self, topic: str, record: Record, error: BaseException) -> Decision:
+        source = Coordinates(topic, self._number, record.offset, 0)
+        self._put_aside(source, error)
         decision, said = Decision(), Unusable(Reason.INTERNAL_ERROR, str(error))
-        self.road.reject(record, said, decision, exception=type(error).__name__)
+        self.road.reject(record, source, said, decision, exception=type(error).__name__)
         return decision
 
 

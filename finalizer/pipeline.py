@@ -47,12 +47,8 @@ _WORDS: typing.Final = {cause: (cause.value, facts.reported, facts.incomplete) f
 
 
 class Record(Protocol):
-    """A raw record as a Kafka client hands it out; `timestamp` in milliseconds."""
+    """A raw record of some partition as a Kafka client hands it out; `timestamp` in milliseconds."""
 
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
     @property
@@ -81,7 +77,7 @@ class Encoding(NamedTuple):
 
 
 class Road:
-    """The road of one partition, of so many `partitions`; `releases` are those of its worker.
+    """The road of the partition `number`, one of so many `partitions`; `releases` are those of its worker.
 
     `rekeyed` is the topic whose evidence was read, and counted, elsewhere before.
     """
@@ -93,6 +89,7 @@ class Road:
         *,
         decoders: Mapping[str, Decode],
         encoding: Encoding,
+        number: int = 0,
         partitions: int = 1,
         releases: Releases | None = None,
         rekeyed: str | None = None,
@@ -100,6 +97,7 @@ class Road:
         self.policy = policy
         self.spans = spans
         self.decoders = decoders
+        self._number = number
         self._rekeyed = rekeyed
         self._terms_for = policy.terms_for
         self._looks_at_bodies = policy.looks_at_bodies
@@ -109,11 +107,13 @@ class Road:
         self._all_finals = policy.outputs.finalized.include is Include.ALL
         self.watch = watch_of(policy, spans, terms_of=self.named, partitions=partitions, releases=releases)
 
-    def hear(self, records: Sequence[Record], now: Moment, *, floor: int = 0, ceiling: int = 2**63 - 1) -> Decision:
-        """Decide a frame of records of one topic. `floor` and `ceiling` (ns) bound the time each was heard at."""
+    def hear(
+        self, topic: str, records: Sequence[Record], now: Moment, *, floor: int = 0, ceiling: int = 2**63 - 1
+    ) -> Decision:
+        """Decide a frame of records of a topic. `floor` and `ceiling` (ns) bound the time each was heard at."""
         decision, touched = Decision(), dict[SpanKey, State | None]()
         try:
-            self._decide(records, now, (floor, ceiling), decision, touched)
+            self._decide(topic, records, now, (floor, ceiling), decision=decision, touched=touched)
         except BaseException:
             self.spans.restore(touched)
             raise
@@ -122,18 +122,17 @@ class Road:
 
     def _decide(
         self,
+        topic: str,
         records: Sequence[Record],
         now: Moment,
         heard_within: tuple[int, int],
+        *,
         decision: Decision,
         touched: dict[SpanKey, State | None],
     ) -> None:
         """The loop over a frame: everything here is paid for each record, so names are local and nothing is built."""
-        if not records:
-            return
-        spans, terms_for = self.spans, self._terms_for
+        spans, terms_for, partition = self.spans, self._terms_for, self._number
         states, memory, windows = spans.states, spans.memory, spans.windows
-        topic, partition = records[0].topic, records[0].partition
         decode = self.decoders[topic]
         floor: i64 = heard_within[0]
         ceiling: i64 = heard_within[1]
@@ -143,10 +142,11 @@ class Road:
             heard_at *= 1_000_000
             if not floor <= heard_at <= ceiling:
                 heard_at = floor if heard_at < floor else ceiling
+            source = Coordinates(topic, partition, record.offset, heard_at)
             try:
-                evidence = decode(record.value, Coordinates(topic, partition, record.offset, heard_at))
+                evidence = decode(record.value, source)
             except Unusable as error:
-                self.reject(record, error, decision)
+                self.reject(record, source, error, decision)
                 continue
             heard.append(evidence.kind)
             key = evidence.key
@@ -164,7 +164,7 @@ class Road:
             after, effects = hear(state, evidence, terms, now)
             if effects:
                 came = record if topic != self._rekeyed else rejected.Original(evidence, record.key, record.value)
-                self._carry_out(effects, came, decision)
+                self._carry_out(effects, (came, evidence.source), decision)
             if after is not None and after is not state:
                 states[key] = after
                 if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
@@ -207,10 +207,13 @@ class Road:
         """Write once more, byte for byte, what the timer decided about a span before a crash."""
         self._carry_out(lifecycle.presumed_effects(key, state), None, decision)
 
-    def reject(self, record: Record, error: Unusable, decision: Decision, *, exception: str = "Unusable") -> None:
+    def reject(
+        self, record: Record, source: Coordinates, error: Unusable, decision: Decision, *, exception: str = "Unusable"
+    ) -> None:
         """Write an unusable record to the rejected topic, byte for byte."""
-        decision.outputs.append(rejected_output(record, error, max_bytes=self._rejected_bytes, exception=exception))
-        decision.tally["rejected_total", record.topic, error.reason.value] += 1
+        output = rejected_output(record, source, error, max_bytes=self._rejected_bytes, exception=exception)
+        decision.outputs.append(output)
+        decision.tally["rejected_total", source.topic, error.reason.value] += 1
 
     def _terms(self, state: State, evidence: Evidence) -> Terms:
         said_again = bool(state.layers) and state.layers[-1].body == evidence.body
@@ -224,7 +227,7 @@ class Road:
             return self._terms_named(state.rule)
         return self._terms_for(describe(state.layers))
 
-    def _carry_out(self, effects: Effects, record: Record | None, decision: Decision) -> None:
+    def _carry_out(self, effects: Effects, came: tuple[Record, Coordinates] | None, decision: Decision) -> None:
         tally = decision.tally
         for effect in effects:
             if isinstance(effect, Emit):
@@ -233,9 +236,9 @@ class Road:
                 tally["late_evidence_total", effect.kind.name] += 1
             elif isinstance(effect, DeadLetter):
                 self._letter(effect.final, effect.kind.value, decision)
-            elif record is not None:
+            elif came is not None:
                 detail = "older than the memory horizon, and without a start"
-                self.reject(record, Unusable(Reason.BEYOND_MEMORY, detail), decision)
+                self.reject(*came, Unusable(Reason.BEYOND_MEMORY, detail), decision)
 
     def _emit(self, effect: Emit, decision: Decision) -> None:
         final = effect.final
@@ -323,6 +326,7 @@ def _plain(state: State) -> bool:
 
 def rejected_output(
     record: Record,
+    source: Coordinates,
     error: Unusable,
     *,
     max_bytes: int | None,
@@ -331,13 +335,14 @@ def rejected_output(
 ) -> Output:
     """An unusable record for the rejected topic, byte for byte; of a record that carries many, the bad part alone.
 
+    `source` is where it was read.
     `max_bytes` bounds key, value and headers together.
     """
     headers = rejected.rejected_headers(
         record.headers,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
         reason=error.reason,
         detail=error.detail,
         stage="decode" if exception == "Unusable" else "decide",

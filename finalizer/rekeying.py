@@ -140,28 +140,29 @@ class Rekeying:
             except Unusable as error:
                 found = ()
                 group.seen += 1
-                self._reject(group, record, error)
+                self._reject(group, record, source, error)
             except BUG as error:
                 found = ()
                 group.seen += 1
-                self._put_aside(record, error)
-                self._reject(group, record, Unusable(Reason.INTERNAL_ERROR, str(error)), exception=type(error).__name__)
+                self._put_aside(source, error)
+                said = Unusable(Reason.INTERNAL_ERROR, str(error))
+                self._reject(group, record, source, said, exception=type(error).__name__)
             if found:
-                self._take(group, record, found)
+                self._take(group, record, source, found)
 
-    def _take(self, group: Group, record: Record, found: Sequence[Part]) -> None:
+    def _take(self, group: Group, record: Record, source: Coordinates, found: Sequence[Part]) -> None:
         entries, stamped, most = group.entries, group.stamped, self._limits.evidence
         kinds: list[Kind] = []
         for number, one in enumerate(found):
             if isinstance(one, BadPart):
-                self._reject(group, record, one.error, part=one)
+                self._reject(group, record, source, one.error, part=one)
                 continue
             value = encode(one, stamped=stamped)
             if most is not None and len(value) > most:
                 error = Unusable(Reason.TOO_LARGE, f"{len(value)} bytes as evidence; its topic takes {most}")
                 alone = len(found) == 1 or one.body is None
                 part = None if alone or one.body is None else BadPart(one.body.data, f"evidence {number}", error)
-                self._reject(group, record, error, part=part)
+                self._reject(group, record, source, error, part=part)
                 continue
             kinds.append(one.kind)
             entries.append(Entry(hexlify(one.key[:16]), value))
@@ -170,9 +171,16 @@ class Rekeying:
             group.tally["evidence_total", self.place[0], kind.name] += count
 
     def _reject(
-        self, group: Group, record: Record, error: Unusable, *, exception: str = "Unusable", part: BadPart | None = None
+        self,
+        group: Group,
+        record: Record,
+        source: Coordinates,
+        error: Unusable,
+        *,
+        exception: str = "Unusable",
+        part: BadPart | None = None,
     ) -> None:
-        output = rejected_output(record, error, max_bytes=self._limits.rejected, exception=exception, part=part)
+        output = rejected_output(record, source, error, max_bytes=self._limits.rejected, exception=exception, part=part)
         group.rejected.append(output)
         group.tally["rejected_total", self.place[0], error.reason.value] += 1
 

@@ -16,13 +16,13 @@ _CONNECT: Final = "__connect.errors."
 
 
 class Original:
-    """Re-keyed evidence as the record that it came in: where that was, and what is left of it."""
+    """Re-keyed evidence as the record that it came in: what is left of it."""
 
-    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "value")
+    __slots__ = ("headers", "key", "offset", "timestamp", "value")
 
     def __init__(self, evidence: Evidence, key: bytes | None, value: bytes | None) -> None:
         source, body = evidence.source, evidence.body
-        self.topic, self.partition, self.offset = source.topic, source.partition, source.offset
+        self.offset = source.offset
         self.timestamp = source.heard_at // 1_000_000
         self.key = key
         self.value = value if body is None else body.data

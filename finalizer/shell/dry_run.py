@@ -233,6 +233,7 @@ class DryRun:
                 encoding=Encoding(lambda _: b"", JSON),
                 most_bytes=settings.policy.remember.max_bytes // self._partitions,
                 put_aside=Undecided(),
+                number=number,
                 rekeyed=RekeyedInput(settings.evidence, Sources(self._places)) if settings.sources else None,
                 instances=self._instances,
             )

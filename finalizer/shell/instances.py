@@ -117,9 +117,9 @@ class InstanceLog:
         tally["evidence_total", self._topic, "instance"] = len(records) - len(bad)
         self._metrics.apply(tally)
         if bad:
-            self._tell(*bad[0])
+            self._tell(place, *bad[0])
 
-    def _tell(self, record: Record, error: Unusable) -> None:
+    def _tell(self, place: TopicPartition, record: Record, error: Unusable) -> None:
         now = time.monotonic()
         if now - self._told_at < TELL_SECONDS:
             return
@@ -127,8 +127,8 @@ class InstanceLog:
         log.warning(
             "ignored",
             "a record of the topic of instances cannot be used (told once a minute; rejected_total counts all)",
-            topic=record.topic,
-            partition=record.partition,
+            topic=place.topic,
+            partition=place.partition,
             offset=record.offset,
             reason=error.reason.value,
             detail=error.detail,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from finalizer.codecs.evidence import NewerFormat
 from finalizer.codecs.stored import Watermark
 from finalizer.core.clock import Reading
+from finalizer.core.model import Coordinates
 from finalizer.core.refusals import Refusals
 from finalizer.course import Course, Hole
 from finalizer.pipeline import Decision, Record
@@ -54,13 +55,13 @@ class Undecided:
     def __init__(self) -> None:
         self._errors: deque[float] = deque(maxlen=INTERNAL_ERRORS_A_MINUTE)
 
-    def __call__(self, record: Record, error: BaseException) -> None:
+    def __call__(self, source: Coordinates, error: BaseException) -> None:
         log.error(
             "internal_error",
             "a record could not be decided; it is on the rejected topic, please report this",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
+            topic=source.topic,
+            partition=source.partition,
+            offset=source.offset,
             exc=error,
         )
         now = time.monotonic()
@@ -237,7 +238,7 @@ class Partition:
         if len(self._inbox) < INBOX_FRAMES and topic not in self.paused_inputs:
             self._keeper.release(self.number, topic)
         if topic != self.course.evidence:
-            self._routing.look(records, self.road.decoders[topic])
+            self._routing.look((topic, self.number), records, self.road.decoders[topic])
         frame.records = ()  # the frame lives until it is acknowledged; its records are freed while they are warm
         return deque(_slices(event, frame, records))
 

@@ -142,6 +142,7 @@ class Making:
             encoding=self._encoding,
             most_bytes=policy.remember.max_bytes // facts.partitions,
             put_aside=Undecided(),
+            number=number,
             releases=self.releases,
             rekeyed=RekeyedInput(settings.evidence, Sources(self.places)) if settings.sources else None,
             instances=self.instances,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from finalizer.codecs.errors import Unusable
 from finalizer.core.model import Coordinates
+from finalizer.core.sources import Place
 from finalizer.pipeline import Decode, Record
 from finalizer.shell import logs
 from finalizer.shell.fields import Fields
@@ -31,24 +32,21 @@ class Routing:
         self._partitions = partitions
         self._metrics = metrics
         self._fields = Fields(metrics)
-        self._to_pass: dict[tuple[str, int], int] = {}
+        self._to_pass: dict[Place, int] = {}
         """(topic, partition) -> records until the next one that is looked at."""
         self._misrouted: Counter[str] = Counter()
         self._told_at = -QUIET_SECONDS
 
-    def look(self, records: Sequence[Record], decode: Decode) -> None:
+    def look(self, place: Place, records: Sequence[Record], decode: Decode) -> None:
         """Look at some of the records of one partition, which `decode` reads."""
-        if not records:
-            return
-        place = records[0].topic, records[0].partition
         following = self._to_pass.get(place, 0)
         while following < len(records):
-            self._check(records[following], decode)
+            self._check(place, records[following], decode)
             following += EVERY
         self._to_pass[place] = following - len(records)
 
-    def _check(self, record: Record, decode: Decode) -> None:
-        topic, partition = record.topic, record.partition
+    def _check(self, place: Place, record: Record, decode: Decode) -> None:
+        topic, partition = place
         try:
             evidence = decode(record.value, Coordinates(topic, partition, record.offset, 0))
         except Unusable:

@@ -11,9 +11,9 @@ from enum import Enum
 
 from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.state import StateCodec
+from finalizer.core.model import Coordinates
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Hole, first_watermark, past_gaps
-from finalizer.pipeline import Record as Consumed
 from finalizer.sim.broker import Fenced
 from finalizer.sim.group import SESSION, Answer
 from finalizer.sim.kernel import Killed, Process, Task
@@ -267,6 +267,7 @@ class Worker:
             encoding=scene.encoding,
             most_bytes=policy.remember.max_bytes // plan.partitions,
             put_aside=self._put_aside,
+            number=number,
             releases=scene.releases,
         )
         course.fill(restored)
@@ -297,5 +298,5 @@ class Worker:
             self.scene.find(Trouble.RESTORED_OTHERWISE, f"partition {number}: {difference}")
         return restored
 
-    def _put_aside(self, record: Consumed, error: BaseException) -> None:
-        self.scene.find(Trouble.UNDECIDED, f"{record} cannot be decided: {error!r}")
+    def _put_aside(self, source: Coordinates, error: BaseException) -> None:
+        self.scene.find(Trouble.UNDECIDED, f"{source} cannot be decided: {error!r}")

@@ -11,11 +11,11 @@ from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
 from finalizer.codecs.stored import Watermark
+from finalizer.core.model import Coordinates
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, first_watermark
 from finalizer.decision import Output, united
 from finalizer.pipeline import Decode, Encoding, Header
-from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy, load
 from tests.core.making import EPOCH, at
 
@@ -53,7 +53,7 @@ class Running:
         watermark = self.restored.watermark or first_watermark(
             self.policy, dict.fromkeys(self.topics, -1), delivery="exactly_once", partitions=1
         )
-        self.undecided: list[tuple[Consumed, BaseException]] = []
+        self.undecided: list[tuple[Coordinates, BaseException]] = []
         self.decoders: dict[str, Decode] = {topic: NativeDecoder().decode for topic in self.topics}
         self.course = Course(
             self.policy,

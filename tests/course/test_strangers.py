@@ -6,6 +6,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from google_crc32c import value as crc32c
 
 from finalizer.codecs.errors import Reason, Unusable
+from finalizer.core.model import Coordinates
 from finalizer.pipeline import Topic, rejected_output
 from finalizer.shell.outbox import Destination, Outbox
 from tests.core.making import at
@@ -24,5 +25,7 @@ def test_a_rejected_record_keeps_its_null_headers() -> None:
     (written,) = DefaultRecordBatch(b"".join(batch.build(crc32c, producer_id=-1, epoch=-1, sequence=-1)))
     assert (written.key, written.value) == (b"key", b"garbage")
     assert written.headers[:2] == [("trace", None), ("b", b"1")]
-    bounded = rejected_output(record, Unusable(Reason.MALFORMED, "no JSON"), max_bytes=10_000)
+    bounded = rejected_output(
+        record, Coordinates(EVENTS, 0, 0, at(0)), Unusable(Reason.MALFORMED, "no JSON"), max_bytes=10_000
+    )
     assert list(bounded.headers[:2]) == [("trace", None), ("b", b"1")]

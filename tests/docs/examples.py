@@ -42,8 +42,6 @@ class Sent(NamedTuple):
     timestamp: int
     key: bytes | None = TRACE.encode()
     headers: Sequence[tuple[str, bytes]] = ()
-    topic: str = TOPIC
-    partition: int = PARTITION
 
 
 class Read(NamedTuple):
@@ -191,13 +189,19 @@ def new_road(encode: EncodeFinal = encode_json, content_type: str = JSON) -> Roa
     policy = load(sample(README.read_text()))
     remember = policy.remember
     spans = Spans(Remembered(remember.presumed, remember.finished, remember.max_bytes))
-    return Road(policy, spans, decoders={TOPIC: NativeDecoder().decode}, encoding=Encoding(encode, content_type))
+    return Road(
+        policy,
+        spans,
+        decoders={TOPIC: NativeDecoder().decode},
+        encoding=Encoding(encode, content_type),
+        number=PARTITION,
+    )
 
 
 def _hear(road: Road, event: dict[str, Any], number: int) -> Decision:
     """Decide one record, which the broker had 120 ms after it was sent."""
     at = (BORN + number * 5 * SECOND) // 1_000_000 + 120
-    return road.hear([Sent(line_of(event).encode(), 1041 + number, at)], Moment(at * 1_000_000, at * 1_000_000))
+    return road.hear(TOPIC, [Sent(line_of(event).encode(), 1041 + number, at)], Moment(at * 1_000_000, at * 1_000_000))
 
 
 def line_of(event: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from finalizer.core.model import Moment
 from finalizer.pipeline import Road
-from tests.docs.examples import BORN, END, SPAN, START, TRACE, Sent, line_of, new_road
+from tests.docs.examples import BORN, END, SPAN, START, TOPIC, TRACE, Sent, line_of, new_road
 
 SPANS = 200_000
 FRAME = 2_000
@@ -46,7 +46,7 @@ def hear(road: Road, lines: list[str], spans: int) -> None:
     """Let the road hear these lines of so many spans, frame by frame."""
     for first in range(0, spans, FRAME):
         frame = [record for number in range(first, first + FRAME) for record in records(number, lines)]
-        road.hear(frame, Moment(BORN, BORN))
+        road.hear(TOPIC, frame, Moment(BORN, BORN))
 
 
 def records(number: int, lines: list[str]) -> list[Sent]:

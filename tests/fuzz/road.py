@@ -16,11 +16,11 @@ from finalizer.codecs.foreign import decoder_of
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
+from finalizer.core.model import Coordinates
 from finalizer.core.sources import Place, Sources
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, RekeyedInput, first_watermark
 from finalizer.pipeline import Encoding, Header, Output, Topic
-from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import load
 from finalizer.rekeying import Limits, Rekeying
 from finalizer.sim.shadow import memory_apart
@@ -271,5 +271,5 @@ def _check(value: bytes) -> None:
     assert 0 < int(span.start_time_unix_nano) <= int(span.end_time_unix_nano) < 2**64
 
 
-def _bug(record: Consumed, error: BaseException) -> None:
-    raise AssertionError(f"{record} cannot be decided") from error
+def _bug(source: Coordinates, error: BaseException) -> None:
+    raise AssertionError(f"{source} cannot be decided") from error

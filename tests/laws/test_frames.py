@@ -63,7 +63,7 @@ def decided(frames: Sequence[Sequence[Record]]) -> tuple[list[Output], dict[Span
     """What is written of these frames, and what is known of each span afterwards: its whole state, or its end."""
     spans = Spans(Remembered(24 * HOUR, HOUR, 2**30))
     road = Road(POLICY, spans, decoders={EVENTS: NativeDecoder().decode}, encoding=Encoding(encode_json, JSON))
-    outputs = [output for frame in frames for output in road.hear(frame, NOW).outputs]
+    outputs = [output for frame in frames for output in road.hear(EVENTS, frame, NOW).outputs]
     known = {one: spans.states.get(one) or spans.memory.end_of(one) for one in (key(1), key(2))}
     return outputs, known
 

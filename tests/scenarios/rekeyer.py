@@ -9,7 +9,6 @@ from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.parts import Part
 from finalizer.core.model import Coordinates
 from finalizer.core.terms import SECOND
-from finalizer.pipeline import Record as Consumed
 from finalizer.pipeline import Topic
 from finalizer.policy.load import Policy
 from finalizer.rekeying import Limits, Rekeying
@@ -88,5 +87,5 @@ class Rekeyer:
         self._broker.inputs[EVIDENCE].append(key, value, now=now, stamp=now)
 
 
-def _bug(record: Consumed, error: BaseException) -> None:
-    raise AssertionError(f"{record} cannot be decoded") from error
+def _bug(source: Coordinates, error: BaseException) -> None:
+    raise AssertionError(f"{source} cannot be decoded") from error

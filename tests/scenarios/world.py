@@ -19,14 +19,13 @@ from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
 from finalizer.core.instances import Instances
 from finalizer.core.lifecycle import armed
-from finalizer.core.model import Phase, SpanKey, State
+from finalizer.core.model import Coordinates, Phase, SpanKey, State
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Sources
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.listening import Listening
 from finalizer.pipeline import Decision, Encoding, Topic
-from finalizer.pipeline import Record as Consumed
 from finalizer.policy.load import Policy
 from finalizer.shell.outbox import Destination
 from finalizer.shell.pending import Item
@@ -203,8 +202,8 @@ class Worker:
         self._touched_at = now
 
 
-def _bug(record: Consumed, error: BaseException) -> None:
-    raise AssertionError(f"{record} cannot be decided") from error
+def _bug(source: Coordinates, error: BaseException) -> None:
+    raise AssertionError(f"{source} cannot be decided") from error
 
 
 class World:
