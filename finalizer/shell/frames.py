@@ -19,11 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import faust
-from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from finalizer.shell.reading import Read, read_batches
 from finalizer.shell.stop import Exit, Stop
 
 POLL_SECONDS = 0.05
@@ -58,7 +58,7 @@ class Frame:
     def __init__(
         self,
         tp: TP,
-        records: Sequence[ConsumerRecord[bytes, bytes]],
+        records: Sequence[Read],
         *,
         begin: int,
         end: int,
@@ -101,6 +101,10 @@ class FrameThread(driver.AIOKafkaConsumerThread):
     """Polls on the consumer's own thread, where position and answers cannot change while they are read."""
 
     consumer: FrameConsumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        read_batches(self._ensure_consumer())
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -159,10 +163,6 @@ class FrameThread(driver.AIOKafkaConsumerThread):
         for raw in assignment.tps:
             tp = TP(raw.topic, raw.partition)
             records = fetched.get(raw, ())
-            if tp.topic not in owner.framed:
-                if records:
-                    result[tp] = list(records)
-                continue
             state = assignment.state_value(raw)
             if not state.has_valid_position:
                 continue

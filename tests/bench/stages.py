@@ -46,7 +46,7 @@ _OURS: Final[Mapping[str, Stage]] = {
     ),
     **dict.fromkeys(("body", "verdict", "rejected", "subject"), Stage.ENCODE),
     **dict.fromkeys(("writer", "placement", "outbox", "record_batch", "batches", "pending"), Stage.APPEND),
-    "frames": Stage.POLL,
+    **dict.fromkeys(("frames", "reading"), Stage.POLL),
 }
 _FUNCTIONS: Final[Mapping[tuple[str, str], Stage]] = {
     ("pipeline", "_terms"): Stage.TERMS,
@@ -60,7 +60,7 @@ _SOURCE: Final = re.compile(r"(?:\w+\.)*(?:<\w+>\.)*(\S+) \(finalizer/(?:\w+/)*(
 _THEIRS: Final = (
     ("Decision_dealloc", Stage.FREE),
     ("aiokafka/producer/message_accumulator.py", Stage.APPEND),
-    ("default_records", Stage.APPEND),
+    ("default_records", Stage.POLL),
     ("aiokafka/consumer", Stage.POLL),
     ("faust/transport", Stage.POLL),
     ("faust/streams", Stage.POLL),
