@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from finalizer.changelog import Restored
 from finalizer.codecs.state import FormatError, StateCodec
 from finalizer.shell import logs
+from finalizer.shell.reading import read_batches
 from finalizer.shell.settings import Settings
 from finalizer.shell.stop import Exit, Stop
 
@@ -42,6 +43,7 @@ async def read_changelog(settings: Settings, numbers: Iterable[int]) -> dict[int
         check_crcs=False,
     )
     await consumer.start()
+    read_batches(consumer)
     try:
         consumer.assign([TopicPartition(settings.changelog, number) for number in restored])
         await consumer.seek_to_beginning()
