@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Whole, laid_over
 from finalizer.codecs.stored import Watermark
-from finalizer.core.model import SpanKey, State
+from finalizer.core.model import SpanKey
 from finalizer.core.remembered import packed
+from finalizer.core.state import State
 from finalizer.decision import Decision
 
 Change = tuple[bytes, bytes | None]

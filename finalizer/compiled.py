@@ -28,6 +28,7 @@ MODULES = (
     "core/model",
     "core/remembered",
     "core/spans",
+    "core/state",
     "core/watch",
     "codecs/body",
     "codecs/flat",

@@ -20,11 +20,12 @@ from finalizer.core.clock import PartitionClock, Reading
 from finalizer.core.due import wake_at
 from finalizer.core.instances import Instances
 from finalizer.core.lifecycle import armed, weight
-from finalizer.core.model import Coordinates, Moment, Phase, SpanKey, State
+from finalizer.core.model import Coordinates, Moment, Phase, SpanKey
 from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Sources
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.terms import BEHIND_AFTER
 from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
 from finalizer.policy.schema import Policy
@@ -137,7 +138,7 @@ class Course:
                 spans.open += 1
                 spans.bytes += weight(state)
                 at = wake_at(state, road.named(state), now)
-                if state.heard > now.patience + BEHIND_AFTER or state.told.instance is not None:
+                if state.heard > now.patience + BEHIND_AFTER or state.rest.told.instance is not None:
                     # Heard before its clock knew of an outage, and not looked at since: to be put right at once. And
                     # only a look tells what has become of its process.
                     at = min(at, now.clock)
@@ -381,7 +382,7 @@ def past_gaps(
 
 def _latest_opened(states: Mapping[SpanKey, State]) -> int:
     """When (heard time) the youngest open span was heard first; 0 if none is open."""
-    return max((state.first.heard_at for state in states.values() if state.phase is Phase.OPEN), default=0)
+    return max((state.first_heard_at for state in states.values() if state.phase is Phase.OPEN), default=0)
 
 
 def first_watermark(

@@ -10,8 +10,9 @@ from enum import IntEnum
 from mypy_extensions import mypyc_attr
 
 from finalizer.core.by_value import ByValue
-from finalizer.core.model import SpanKey, State
+from finalizer.core.model import SpanKey
 from finalizer.core.remembered import Entry
+from finalizer.core.state import State
 
 Header = tuple[str, typing.Any]
 """Name and value of a Kafka header: bytes, and of a stranger's record a null as well."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from finalizer.codecs.description import describe
 from finalizer.core.crowd import Crowd
-from finalizer.core.model import State
 from finalizer.core.safety import Breaker, GroupOf, Outages, Releases, TermsOf
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.watch import Watch
 from finalizer.policy.schema import Policy
 

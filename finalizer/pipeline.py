@@ -23,10 +23,11 @@ from finalizer.core import lifecycle
 from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import DeadLetter, Effects, Emit, Late
 from finalizer.core.lifecycle import hear, weight
-from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey, State
+from finalizer.core.model import Coordinates, End, Evidence, Final, Kind, Moment, Phase, SpanKey
 from finalizer.core.remembered import fits, remembered_end, remembered_state
 from finalizer.core.safety import Releases
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.terms import Terms
 from finalizer.core.watch import Closing
 from finalizer.decision import Decision, Output, Topic
@@ -155,7 +156,7 @@ class Road:
                 touched[key] = state
             if state is None or (state.phase is _FINISHED and _plain(state)):
                 # What ended well in this very frame is known as what did in an earlier one: by its end alone.
-                end = memory.end_of(key) if state is None else remembered_end(state.end)
+                end = memory.end_of(key) if state is None else remembered_end(state.rest.end)
                 if end is not None:
                     state = remembered_state(end)
                 terms = terms_for(evidence.subject or _NOTHING_KNOWN)
@@ -168,7 +169,7 @@ class Road:
             if after is not None and after is not state:
                 states[key] = after
                 if after.phase is _OPEN and (state is None or after.wake_at != state.wake_at):
-                    windows.insert(key, after.wake_at)
+                    windows.insert(after.key or key, after.wake_at)
         for kind, count in Counter(heard).items() if topic != self._rekeyed else ():
             decision.tally["evidence_total", topic, kind.name] = count
 
@@ -216,7 +217,7 @@ class Road:
         decision.tally["rejected_total", source.topic, error.reason.value] += 1
 
     def _terms(self, state: State, evidence: Evidence) -> Terms:
-        said_again = bool(state.layers) and state.layers[-1].body == evidence.body
+        said_again = state.body == evidence.body
         if self._looks_at_bodies and not said_again and not _has_final(state):
             return self._terms_for(describe(lifecycle.layers_with(state, evidence)))
         return self.named(state)
@@ -282,7 +283,7 @@ class Road:
             if before is not None:
                 if not was_open:
                     memory.release(key)
-                elif after is not None and after.phase is _OPEN and after.layers is before.layers:
+                elif after is not None and after.phase is _OPEN and after.same_bodies(before):
                     changes[key] = (before, after)  # it merely beat
                     continue
                 else:
@@ -295,8 +296,8 @@ class Road:
                     if not was_open:
                         spans.opened.append(key)
                 elif _plain(after):
-                    assert after.end is not None
-                    ended.append((key, after.end))
+                    assert after.rest.end is not None
+                    ended.append((key, after.rest.end))
                     del states[key]
                     after = None
                 else:
@@ -313,12 +314,13 @@ class Road:
 
 def _has_final(state: State) -> bool:
     """True if its rule stands on a final already; a dead letter without a start may still become any span."""
-    return state.closed is not None and state.closed.cause is not None
+    closed = state.rest.closed
+    return closed is not None and closed.cause is not None
 
 
 def _plain(state: State) -> bool:
     """True if a fingerprint is enough to remember it: completed, and never closed before."""
-    closed, end = state.closed, state.end
+    closed, end = state.rest.closed, state.rest.end
     if closed is None or end is None:
         return False
     return closed.cause is _COMPLETED and closed.revision == 1 and fits(end)

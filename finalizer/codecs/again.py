@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from finalizer.codecs.body import NativeBody
-from finalizer.core.model import Layer, State, Told
+from finalizer.core.state import State
 
 BODY: Final = 0x80
 STATUS: Final = 0x40
@@ -23,26 +23,25 @@ def said_again(before: State, after: State) -> int | None:
     What was said again before may stand in a hot value only, which the next one replaces. So whatever has the moment of
     the last evidence is said to be said again, and where that is over the state is written whole.
     """
-    if not after.layers or after.layers[-1].body.format == NativeBody.format:  # these hold their own time
-        return 0 if before.layers is after.layers and before.told is after.told else None
-    body = _bit(BODY, after.layers[-1].at, before, after, same=_same_body(before.layers, after.layers))
-    if body is None or (before.told.status is None and before.told is after.told):
+    if after.body is None or after.body.format == NativeBody.format:  # these hold their own time
+        return 0 if before.same_layers(after) and before.same_told(after) else None
+    body = _bit(BODY, after.body_at, before, after, same=_same_body(before, after))
+    if body is None or (before.rest.told.status is None and before.same_told(after)):
         return body
-    told = after.told.status
+    told = after.rest.told.status
     if told is None:
         return None
-    status = _bit(STATUS, told[0], before, after, same=_same_status(before.told, after.told))
+    status = _bit(STATUS, told[0], before, after, same=_same_status(before, after))
     return None if status is None else body | status
 
 
-def moved(state: State, again: int, last_seen: int) -> tuple[tuple[Layer, ...], Told]:
-    """Layers and tellings of a state after such a heartbeat."""
-    layers, told = state.layers, state.told
-    if again & BODY and layers:
-        layers = (*layers[:-1], layers[-1].but(at=last_seen))
+def move(state: State, again: int, last_seen: int) -> None:
+    """Have a state, which nobody else has yet, say its layer and its status at such a heartbeat's time."""
+    if again & BODY:
+        state.body_at = last_seen
+    told = state.rest.told
     if again & STATUS and told.status is not None:
-        told = replace(told, status=(last_seen, *told.status[1:]))
-    return layers, told
+        state.rest = state.rest.telling(replace(told, status=(last_seen, *told.status[1:])))
 
 
 def _bit(bit: int, at: int, before: State, after: State, *, same: bool | None) -> int | None:
@@ -54,17 +53,16 @@ def _bit(bit: int, at: int, before: State, after: State, *, same: bool | None) -
     return 0 if same and at != before.last_seen else None
 
 
-def _same_body(before: tuple[Layer, ...], after: tuple[Layer, ...]) -> bool | None:
-    if before is after:
+def _same_body(before: State, after: State) -> bool | None:
+    if before.same_layers(after):
         return True
-    if len(before) != len(after) or any(old is not new for old, new in zip(before[:-1], after[:-1], strict=True)):
-        return None
-    return False if before[-1].body is after[-1].body and before[-1].seq == after[-1].seq else None
+    return False if before.same_bodies(after) and before.body_seq == after.body_seq else None
 
 
-def _same_status(before: Told, after: Told) -> bool | None:
-    if before is after:
+def _same_status(before: State, after: State) -> bool | None:
+    if before.same_told(after):
         return True
-    if before.status is None or after.status is None:
+    older, newer = before.told, after.told
+    if older.status is None or newer.status is None:
         return None
-    return False if replace(before, status=(after.status[0], *before.status[1:])) == after else None
+    return False if replace(older, status=(newer.status[0], *older.status[1:])) == newer else None

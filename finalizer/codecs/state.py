@@ -18,10 +18,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from finalizer.codecs.again import moved, said_again
+from finalizer.codecs.again import move, said_again
 from finalizer.codecs.body import body_of
 from finalizer.codecs.stored import Place, StoredClosed, StoredLayer, Watermark, decode_state
-from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, Layer, Phase, SpanKey, State
+from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, Layer, Phase, SpanKey
+from finalizer.core.state import Rest, State
 
 VERSION: Final = 1
 WATERMARK_KEY: Final = b"w"
@@ -154,12 +155,12 @@ class StateCodec:
         raise FormatError(f"an unknown kind of record, with the key {key[:40]!r}")
 
     def _beat(self, state: State, again: int) -> bytes | None:
-        last = state.last
-        index = self._index.get(last.topic)
-        if index is None or index >= _TOPIC_LIMIT or state.seq >= _SEQ_LIMIT or last.partition >= _PARTITION_LIMIT:
+        partition = state.last_partition
+        index = self._index.get(state.last_topic)
+        if index is None or index >= _TOPIC_LIMIT or state.seq >= _SEQ_LIMIT or partition >= _PARTITION_LIMIT:
             return None
-        hot = VERSION, index | again, state.last_seen, state.heard, last.offset, last.heard_at, state.seq
-        return _BEAT.pack(*hot) if last.partition == self._partition else _FAR_BEAT.pack(*hot, last.partition)
+        hot = VERSION, index | again, state.last_seen, state.heard, state.last_offset, state.last_heard_at, state.seq
+        return _BEAT.pack(*hot) if partition == self._partition else _FAR_BEAT.pack(*hot, partition)
 
     def _hot(self, key: SpanKey, value: bytes) -> Beat:
         partition = self._partition
@@ -173,31 +174,39 @@ class StateCodec:
 
     def _whole(self, key: SpanKey, value: bytes) -> Whole:
         stored = _decode(memoryview(value)[2:])
-        names = self._names
-        first, last, start = self._coordinates(stored[6]), stored[7], stored[8]
-        closed, told = stored[17], stored[15]
-        state = State(
-            _PHASES[stored[0]],
-            names.setdefault(stored[1], stored[1]),
-            names.setdefault(stored[2], stored[2]),
-            stored[3],
-            stored[4],
-            stored[5],
-            first,
-            first if last is None else self._coordinates(last),
-            self._coordinates(start) if isinstance(start, tuple) else first if start else None,
-            stored[9],
-            stored[10],
-            stored[11],
-            stored[12],
-            stored[13],
-            _layers(stored[14]),
-            NOTHING_TOLD if told is None else told,
-            stored[16],
-            None if closed is None else self._closed(closed),
-            _layers(stored[18]),
-            0,
-        )
+        names, state = self._names, State()
+        state.key = key
+        state.phase = _PHASES[stored[0]]
+        state.rule = names.setdefault(stored[1], stored[1])
+        state.policy = names.setdefault(stored[2], stored[2])
+        if stored[3] is not None:
+            state.began = stored[3]
+        state.last_seen, state.seq = stored[4], stored[5]
+        first, last, start, layers, told = stored[6], stored[7], stored[8], stored[14], stored[15]
+        end, closed, late = stored[16], stored[17], stored[18]
+        topic, state.first_partition, state.first_offset, state.first_heard_at = first
+        state.first_topic = names.setdefault(topic, topic)
+        topic, state.last_partition, state.last_offset, state.last_heard_at = last or first
+        state.last_topic = names.setdefault(topic, topic)
+        state.opened, state.heard, state.beats = stored[9], stored[10], stored[11]
+        state.interval, state.timeout = stored[12], stored[13]
+        if layers:
+            state.body_at, state.body_seq, number, data = layers[-1]
+            state.body = body_of(number, data)
+        if start:
+            state.started = True
+        elsewhere = self._coordinates(start) if isinstance(start, tuple) else None
+        if end or closed or late or elsewhere or len(layers) > 1:
+            state.rest = Rest(
+                NOTHING_TOLD,
+                end,
+                None if closed is None else self._closed(closed),
+                _layers(layers[:-1]),
+                _layers(late),
+                elsewhere,
+            )
+        if told is not None:
+            state.told = told
         return Whole(key, state, bool(value[1] & _UNSENT))
 
     def _closed(self, stored: StoredClosed) -> Closed:
@@ -225,37 +234,36 @@ def _block(key: bytes, value: bytes | None) -> Block:
 
 def laid_over(state: State, beat: Beat) -> State:
     """The state with a later beat laid over it."""
-    layers, told = moved(state, beat.again, beat.last_seen)
-    return state.but(
-        last_seen=beat.last_seen,
-        heard=beat.heard,
-        last=beat.last,
-        seq=beat.seq,
-        beats=True,
-        layers=layers,
-        told=told,
-    )
+    beaten = State(state)
+    beaten.last_seen, beaten.heard, beaten.seq, beaten.beats = beat.last_seen, beat.heard, beat.seq, True
+    beaten.last = beat.last
+    move(beaten, beat.again, beat.last_seen)
+    return beaten
 
 
 def _only_beat(before: State, after: State) -> bool:
     return (
         after.beats
-        and before.start_at == after.start_at
-        and before.start is after.start
+        and before.began == after.began
+        and before.started == after.started
         and before.opened == after.opened
         and before.interval == after.interval
         and before.timeout == after.timeout
-        and before.end is after.end
-        and before.closed is after.closed
+        and (before.rest is after.rest or _same_rest(before.rest, after.rest))
         and before.rule == after.rule
         and before.policy == after.policy
         and before.phase is after.phase
     )
 
 
+def _same_rest(before: Rest, after: Rest) -> bool:
+    """True if nothing was said beside but again."""
+    return before.start is after.start and before.end is after.end and before.closed is after.closed
+
+
 def _stored(state: State) -> tuple[Any, ...]:
-    first, last, start, told, late = state.first, state.last, state.start, state.told, state.late_layers
-    closed = state.closed
+    rest = state.rest
+    plain = rest.told is NOTHING_TOLD and not state.progresses
     return (
         state.phase,
         state.rule,
@@ -263,19 +271,19 @@ def _stored(state: State) -> tuple[Any, ...]:
         state.start_at,
         state.last_seen,
         state.seq,
-        _place(first),
-        None if last is first else _place(last),
-        False if start is None else True if start is first else _place(start),
+        (state.first_topic, state.first_partition, state.first_offset, state.first_heard_at),
+        None if state.heard_once else (state.last_topic, state.last_partition, state.last_offset, state.last_heard_at),
+        False if not state.started else True if rest.start is None else _place(rest.start),
         state.opened,
         state.heard,
         state.beats,
         state.interval,
         state.timeout,
-        _stored_layers(state.layers),
-        None if told is NOTHING_TOLD else told,
-        state.end,
-        None if closed is None else _stored_closed(closed),
-        _stored_layers(late) if late else (),
+        _stored_layers(state),
+        None if plain else state.told,
+        rest.end,
+        None if rest.closed is None else _stored_closed(rest.closed),
+        [_stored_layer(layer) for layer in rest.late_layers],
     )
 
 
@@ -302,8 +310,17 @@ def _stored_closed(closed: Closed) -> StoredClosed:
     )
 
 
-def _stored_layers(layers: tuple[Layer, ...]) -> list[StoredLayer]:
-    return [(layer.at, layer.seq, layer.body.format, layer.body.data) for layer in layers]
+def _stored_layers(state: State) -> list[StoredLayer]:
+    body = state.body
+    if body is None:
+        return []
+    below = [_stored_layer(layer) for layer in state.rest.below] if state.rest.below else []
+    below.append((state.body_at, state.body_seq, body.format, body.data))
+    return below
+
+
+def _stored_layer(layer: Layer) -> StoredLayer:
+    return layer.at, layer.seq, layer.body.format, layer.body.data
 
 
 def _layers(stored: list[StoredLayer]) -> tuple[Layer, ...]:

@@ -71,22 +71,22 @@ class Crowd:
             while self._ready:
                 heard, key = self._ready.pop()
                 state = states.get(key)
-                if state is not None and state.phase is _OPEN and state.last.heard_at == heard and key not in going:
+                if state is not None and state.phase is _OPEN and state.last_heard_at == heard and key not in going:
                     return key
             self._make_ready(going)
         return None
 
     def _make_ready(self, going: Container[SpanKey]) -> None:
         states = self._spans.states
-        heard = [state.last.heard_at for key, state in states.items() if state.phase is _OPEN and key not in going]
+        heard = [state.last_heard_at for key, state in states.items() if state.phase is _OPEN and key not in going]
         latest = _FOREVER
         if len(heard) > _SERVED * _LOOKED_AT:
             looked_at = sorted(heard[:: len(heard) // _LOOKED_AT])
             latest = looked_at[len(looked_at) // _SERVED]
         self._ready = [
-            (state.last.heard_at, key)
+            (state.last_heard_at, key)
             for key, state in states.items()
-            if state.last.heard_at <= latest and state.phase is _OPEN and key not in going
+            if state.last_heard_at <= latest and state.phase is _OPEN and key not in going
         ]
         self._ready.sort(key=_heard)  # stable: of those heard together the one opened first goes first
         self._ready.reverse()

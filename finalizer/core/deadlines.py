@@ -6,6 +6,7 @@ Derived, never stored: a restore fills them again from the states. The arithmeti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final
 
@@ -34,17 +35,24 @@ class DeadlineWindows:
     """Span keys by the window of their deadline.
 
     A span that moves is inserted again and its older entry stays, as does that of a span that is gone: whoever takes
-    a key asks the state whether it is due. So a heartbeat costs nothing here.
+    a key asks the state whether it is due. So a heartbeat costs nothing here. `tidy` drops what stayed, where it is
+    much: spans that are over in a second are due in an hour.
     """
 
-    __slots__ = ("_windows",)
+    __slots__ = ("_count", "_kept", "_untidy", "_windows")
 
     def __init__(self) -> None:
         self._windows = _Windows()
+        self._count = 0
+        self._untidy: list[int] = []
+        """Windows that `tidy` has yet to go through, the oldest last."""
+        self._kept = 0
+        """How much of the last of them it has gone through."""
 
     def insert(self, key: SpanKey, at: int) -> None:
         """Have `key` looked at once the clock has passed `at` (nanoseconds)."""
         self._windows[at // WIDTH].append(key)
+        self._count += 1
 
     def take(self, clock: int, limit: int) -> list[SpanKey]:
         """Remove and return at most `limit` keys of windows that end at or before `clock`, oldest window first."""
@@ -59,7 +67,28 @@ class DeadlineWindows:
             else:
                 taken += window[-room:]  # from the tail: a window of a million keys is never copied to be shortened
                 del window[-room:]
+        self._count -= len(taken)
         return taken
+
+    def tidy(self, due_at: Callable[[SpanKey], int], limit: int) -> None:
+        """Drop entries of spans that are not due in the window where they stand; looks at `limit` of them, and goes on
+        from there the next time."""
+        windows = self._windows
+        if not self._untidy:
+            self._untidy = sorted(windows, reverse=True)
+        while limit > 0 and self._untidy:
+            number = self._untidy[-1]
+            window = windows.get(number) or []
+            looked_at = window[self._kept : self._kept + limit]
+            if not looked_at:
+                self._untidy.pop()
+                self._kept = 0
+                continue
+            kept = [key for key in looked_at if due_at(key) // WIDTH == number]
+            window[self._kept : self._kept + len(looked_at)] = kept
+            self._count -= len(looked_at) - len(kept)
+            self._kept += len(kept)
+            limit -= len(looked_at)
 
     def backlog(self, clock: int) -> int:
         """Number of keys in windows that are over: what `take` would give without a limit."""
@@ -74,4 +103,4 @@ class DeadlineWindows:
         return count
 
     def __len__(self) -> int:
-        return sum(map(len, self._windows.values()))
+        return self._count

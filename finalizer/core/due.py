@@ -11,7 +11,8 @@ from mypy_extensions import mypyc_attr
 
 from finalizer.core.by_value import ByValue
 from finalizer.core.causes import Cause
-from finalizer.core.model import Lifecycle, Moment, State
+from finalizer.core.model import Lifecycle, Moment
+from finalizer.core.state import NOT_TOLD, State
 from finalizer.core.terms import Terms
 
 NEVER: typing.Final = 2**63 - 1
@@ -38,9 +39,9 @@ class Deadline(ByValue):
 
 def soft_deadline(state: State, terms: Terms) -> Deadline:
     """The deadline on patience: what the span owes us next."""
-    if state.start_at is None:
+    if state.began == NOT_TOLD:
         return Deadline(state.opened + terms.orphan_grace, None)
-    told = state.told
+    told = state.rest.told
     beat = terms.heartbeat
     if told.lifecycle is not None and told.lifecycle[2] != _FOREGROUND:
         due = Deadline(max(told.paused, state.heard) + terms.background_grace, _BACKGROUNDED)
@@ -54,8 +55,8 @@ def soft_deadline(state: State, terms: Terms) -> Deadline:
         due = Deadline(at, _HEARTBEAT_LOST if state.beats else _NO_HEARTBEAT)
     else:
         due = Deadline(state.heard + terms.silence, _TIMEOUT)
-    if terms.progress_timeout is not None and told.progress is not None:
-        stalled = told.progressed + terms.progress_timeout
+    if terms.progress_timeout is not None and state.progresses:
+        stalled = state.progressed + terms.progress_timeout
         if stalled < due.at:
             return Deadline(stalled, _STALLED)
     return due
@@ -67,8 +68,8 @@ def beat_came(state: State, terms: Terms, patience: int, *, within: int) -> bool
     It counts as missing half an `allowance` after it was owed, which is before a span with two `misses` is due.
     `start_grace` puts off the death of a span that has not beaten, not the question of where its beats are.
     """
-    told, beat = state.told, terms.heartbeat
-    if state.start_at is None or (told.lifecycle is not None and told.lifecycle[2] != _FOREGROUND):
+    told, beat = state.rest.told, terms.heartbeat
+    if state.began == NOT_TOLD or (told.lifecycle is not None and told.lifecycle[2] != _FOREGROUND):
         return None
     if not (state.beats or state.interval or beat.required):
         return None
@@ -80,11 +81,11 @@ def beat_came(state: State, terms: Terms, patience: int, *, within: int) -> bool
 
 def hard_deadline(state: State, terms: Terms) -> Deadline:
     """The deadline on the partition clock: the backstop, and the session's end."""
-    if state.start_at is None:
+    if state.began == NOT_TOLD:
         return Deadline(NEVER, None)
     cap = terms.max_duration
-    at = state.first.heard_at + (min(state.timeout, cap) if state.timeout else cap)
-    session = state.told.session_expires_at
+    at = state.first_heard_at + (min(state.timeout, cap) if state.timeout else cap)
+    session = state.rest.told.session_expires_at
     if session and session < at:
         return Deadline(session, _SESSION_EXPIRED)
     return Deadline(at, _TIMEOUT)

@@ -17,89 +17,97 @@ from finalizer.core.model import (
     Layer,
     Lifecycle,
     Moment,
-    Phase,
-    State,
     Told,
 )
+from finalizer.core.state import NOT_TOLD, Rest, State
 from finalizer.core.terms import Terms
 
 _HEARTBEAT: Final = Kind.HEARTBEAT
-_OPEN: Final = Phase.OPEN
 
 
 def first_state(evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state of a span of which this is the first evidence."""
-    source = evidence.source
-    heard = source.heard_at - now.clock + now.patience
-    if heard < now.stood:  # what was taken off since then does not make it older
-        heard = now.patience_at(source.heard_at)
-    body = evidence.body
-    return State(
-        _OPEN,
-        terms.rule,
-        terms.policy,
-        evidence.start_at,
-        evidence.at,
-        evidence.seq,
-        source,
-        source,
-        None if evidence.start_at is None else source,
-        heard,
-        heard,
-        evidence.kind is _HEARTBEAT,
-        evidence.interval,
-        evidence.timeout,
-        () if body is None else (Layer(evidence.at, evidence.seq, body),),
-        _tell(NOTHING_TOLD, evidence, heard) if _tells(evidence) else NOTHING_TOLD,
-        evidence.end,
-        None,
-        (),
-        0,
-    )
+    source, state = evidence.source, State()
+    state.key = evidence.key
+    state.first_topic = state.last_topic = source.topic
+    state.first_partition = state.last_partition = source.partition
+    state.first_offset = state.last_offset = source.offset
+    state.first_heard_at = state.last_heard_at = source.heard_at
+    state.opened = state.heard = _patience(source.heard_at, now)
+    state.last_seen, state.seq = evidence.at, evidence.seq
+    if evidence.start_at is not None:
+        state.began, state.started = evidence.start_at, True
+    if evidence.body is not None:
+        state.body, state.body_at, state.body_seq = evidence.body, evidence.at, evidence.seq
+    if evidence.end is not None:
+        state.rest = Rest(NOTHING_TOLD, evidence.end, None, (), (), None)
+    return _declared(state, evidence, terms, state.heard)
 
 
 def fold(state: State, evidence: Evidence, terms: Terms, now: Moment) -> State:
     """The state after one more piece of evidence; its phase, close and wake-up are not touched."""
-    source = evidence.source
-    heard = source.heard_at - now.clock + now.patience
-    if heard < now.stood:  # what was taken off since then does not make it older
-        heard = now.patience_at(source.heard_at)
-    at, seq, interval, timeout = evidence.at, evidence.seq, evidence.interval, evidence.timeout
-    start_at, told_start = state.start_at, evidence.start_at
-    start = state.start
-    if told_start is not None and (start_at is None or told_start < start_at):
-        start_at, start = told_start, source
-    end = state.end
-    if evidence.end is not None and (end is None or evidence.end.order > end.order):
-        end = evidence.end
-    body, layers, late_layers, closed = evidence.body, state.layers, state.late_layers, state.closed
+    source, heard, folded = evidence.source, _patience(evidence.source.heard_at, now), State(state)
+    at, seq, told_start, end, body = evidence.at, evidence.seq, evidence.start_at, evidence.end, evidence.body
+    if told_start is not None and (state.began == NOT_TOLD or told_start < state.began):
+        folded.began = told_start
+        folded.start = source
+    if source.heard_at >= state.last_heard_at:
+        folded.last_topic, folded.last_partition = source.topic, source.partition
+        folded.last_offset, folded.last_heard_at = source.offset, source.heard_at
+    if at > state.last_seen:
+        folded.last_seen = at
+    if seq > state.seq:
+        folded.seq = seq
+    if heard > state.heard:
+        folded.heard = heard
+    if end is not None:
+        best = state.rest.end
+        if best is None or end.order > best.order:
+            folded.rest = folded.rest.ending(end)
     if body is not None:
+        closed = state.rest.closed
         if closed is None or closed.cause is None:
-            layers = join_layers(layers, evidence, body)
+            _join_body(folded, evidence, body)
         else:
-            late_layers = join_layers(late_layers, evidence, body)
-    return State(
-        state.phase,
-        terms.rule,
-        terms.policy,
-        start_at,
-        at if at > state.last_seen else state.last_seen,
-        seq if seq > state.seq else state.seq,
-        state.first,
-        source if source.heard_at >= state.last.heard_at else state.last,
-        start,
-        state.opened,
-        heard if heard > state.heard else state.heard,
-        state.beats or evidence.kind is _HEARTBEAT,
-        interval if interval > state.interval else state.interval,
-        timeout if timeout > state.timeout else state.timeout,
-        layers,
-        _tell(state.told, evidence, heard) if _tells(evidence) else state.told,
-        end,
-        closed,
-        late_layers,
-        state.wake_at,
-    )
+            folded.late_layers = join_layers(state.rest.late_layers, evidence, body)
+    return _declared(folded, evidence, terms, heard)
+
+
+def _patience(heard_at: int, now: Moment) -> int:
+    """What patience was when this was heard."""
+    heard = heard_at - now.clock + now.patience
+    return now.patience_at(heard_at) if heard < now.stood else heard  # what was taken off since makes it no older
+
+
+def _declared(state: State, evidence: Evidence, terms: Terms, heard: int) -> State:
+    """The state, which nobody else has yet, with what the evidence declares of its span and tells beside."""
+    state.rule, state.policy = terms.rule, terms.policy
+    if evidence.kind is _HEARTBEAT:
+        state.beats = True
+    state.interval = max(state.interval, evidence.interval)
+    state.timeout = max(state.timeout, evidence.timeout)
+    if evidence.progress is not None:
+        _progress(state, evidence, evidence.progress, heard)
+    if (
+        evidence.status is not None
+        or evidence.session_expires_at
+        or evidence.lifecycle is not None
+        or evidence.instance is not None
+    ):
+        told = _tell(state.rest.told, evidence, heard)
+        if told != state.rest.told:
+            state.rest = state.rest.telling(told)
+    return state
+
+
+def _join_body(state: State, evidence: Evidence, body: Body) -> None:
+    """One more body among the layers of a state that nobody else has yet."""
+    if state.body is None:
+        state.body, state.body_at, state.body_seq = body, evidence.at, evidence.seq
+    elif state.body == body:  # said again, by a heartbeat that carries the whole span
+        state.body_at, state.body_seq = max((state.body_at, state.body_seq), (evidence.at, evidence.seq))
+    else:
+        state.layers = join_layers(state.layers, evidence, body)
 
 
 def join_layers(layers: tuple[Layer, ...], evidence: Evidence, body: Body) -> tuple[Layer, ...]:
@@ -132,29 +140,23 @@ def merge_layers(layers: tuple[Layer, ...], late: tuple[Layer, ...]) -> tuple[La
     return tuple(sorted((*layers, *late), key=lambda layer: layer.order))
 
 
-def _tells(evidence: Evidence) -> bool:
-    return (
-        evidence.progress is not None
-        or evidence.session_expires_at != 0
-        or evidence.lifecycle is not None
-        or evidence.status is not None
-        or evidence.instance is not None
-    )
+def _progress(state: State, evidence: Evidence, made: float, heard: int) -> None:
+    at, seq = evidence.at, evidence.seq
+    if not state.progresses or made > state.best_progress:
+        state.best_progress = made
+        state.progressed = max(state.progressed, heard)
+    if not state.progresses or (at, seq, made) > (state.progress_at, state.progress_seq, state.progress):
+        state.progress, state.progress_at, state.progress_seq = made, at, seq
+    state.progresses = True
 
 
 def _tell(told: Told, evidence: Evidence, heard: int) -> Told:
     at, seq = evidence.at, evidence.seq
-    status, progress, lifecycle, instance = told.status, told.progress, told.lifecycle, told.instance
-    best, progressed, paused = told.best_progress, told.progressed, told.paused
+    status, lifecycle, instance, paused = told.status, told.lifecycle, told.instance, told.paused
     if evidence.status is not None and evidence.status.code is not StatusCode.UNSET:
         # UNSET takes nothing back (OpenTelemetry API, "Set Status"): a heartbeat that carries the whole span says it.
         said = (at, seq, int(evidence.status.code), evidence.status.message)
         status = said if status is None or said > status else status
-    if evidence.progress is not None:
-        made = (at, seq, evidence.progress)
-        progress = made if progress is None or made > progress else progress
-        if told.progress is None or evidence.progress > best:
-            best, progressed = evidence.progress, max(progressed, heard)
     if evidence.lifecycle is not None:
         mark = (at, seq, int(evidence.lifecycle))
         if lifecycle is None or mark > lifecycle:
@@ -164,4 +166,4 @@ def _tell(told: Told, evidence: Evidence, heard: int) -> Told:
         named = (at, seq, *evidence.instance)
         instance = named if instance is None or named > instance else instance
     expires = max(told.session_expires_at, evidence.session_expires_at)
-    return Told(status, progress, best, progressed, lifecycle, paused, expires, instance)
+    return Told(status, None, -1.0, 0, lifecycle, paused, expires, instance)

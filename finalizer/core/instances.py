@@ -13,7 +13,8 @@ from typing import NamedTuple
 from finalizer.core.causes import Cause
 from finalizer.core.clock import Reading
 from finalizer.core.due import Deadline
-from finalizer.core.model import Lifecycle, Moment, State
+from finalizer.core.model import Lifecycle, Moment
+from finalizer.core.state import State
 from finalizer.core.terms import SECOND, Terms
 
 MOST = 100_000
@@ -107,7 +108,7 @@ class Instances:
 
     def alive(self, state: State, now: Moment) -> State:
         """The state of a span as if what was heard of its process had been heard of the span itself."""
-        told = state.told
+        told = state.rest.told
         if told.instance is None or state.start_at is None:
             return state
         if told.lifecycle is not None and told.lifecycle[2] != Lifecycle.FOREGROUND:
@@ -129,9 +130,9 @@ class Instances:
         A start is replaced by the first newer one that was heard after it was heard last itself: one that crashes again
         and again gives no more grace. The older one's client may still send real ends: they have `orphan_grace`.
         """
-        if state.told.instance is None or state.start_at is None:
+        if state.rest.told.instance is None or state.start_at is None:
             return None
-        boot = instance_id, boot_id = state.told.instance[2:]
+        boot = instance_id, boot_id = state.rest.told.instance[2:]
         starts, known = self._starts.get(instance_id, []), self._boots.get(boot)
         own = self._forgotten if known is None else known.last
         last = max(state.heard, now.patience_at(own)) if own else state.heard

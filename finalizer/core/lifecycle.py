@@ -15,7 +15,8 @@ from finalizer.core.due import Deadline, passed, wake_at
 from finalizer.core.effects import BeyondMemory, DeadLetter, Effects, Emit, Late, LetterKind
 from finalizer.core.fold import first_state, fold, join_layers, merge_layers
 from finalizer.core.law import LAW, Act, Happened
-from finalizer.core.model import Closed, End, Evidence, Final, Kind, Layer, Moment, Phase, SpanKey, State, Status
+from finalizer.core.model import Closed, End, Evidence, Final, Kind, Layer, Moment, Phase, SpanKey, Status
+from finalizer.core.state import NO_REST, NOT_TOLD, State
 from finalizer.core.terms import BEHIND_AFTER, LateEnd, Terms
 
 _LAW: typing.Final = LAW
@@ -36,7 +37,7 @@ _UNSET_CODE: typing.Final = StatusCode.UNSET
 _UNSET: typing.Final = Status(_UNSET_CODE)
 _BARE: typing.Final = {code: Status(code) for code in StatusCode}
 """Shared: what is kept of a million closed spans is not to be a million of these."""
-_EMPTY: typing.Final = 800
+_EMPTY: typing.Final = 480
 """Bytes of a state without its bodies, measured (`python -m tests.docs.weigh`)."""
 
 
@@ -76,7 +77,7 @@ def wake(key: SpanKey, state: State, terms: Terms, now: Moment, owed: Deadline |
     state = _heard_by(now, state)
     deadline = passed(state, terms, now, owed)
     if deadline is None:
-        return _moved(state, _OPEN, wake_at(state, terms, now, owed)), effects.NONE
+        return armed(state, wake_at(state, terms, now, owed)), effects.NONE
     return presume(key, _under(state, terms), deadline, now, phase=phase)
 
 
@@ -90,9 +91,11 @@ def evict(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State,
 
 def _under(state: State, terms: Terms) -> State:
     """The state under these terms, if the policy has changed since its last evidence."""
-    if (state.rule, state.policy) == (terms.rule, terms.policy):
+    if state.rule == terms.rule and state.policy == terms.policy:
         return state
-    return state.but(rule=terms.rule, policy=terms.policy)
+    under = State(state)
+    under.rule, under.policy = terms.rule, terms.policy
+    return under
 
 
 def _heard_by(now: Moment, state: State) -> State:
@@ -104,10 +107,12 @@ def _heard_by(now: Moment, state: State) -> State:
     latest = now.patience + BEHIND_AFTER
     if state.heard <= latest:
         return state
-    told = state.told
-    if told.paused > latest or told.progressed > latest:
-        told = replace(told, paused=min(told.paused, latest), progressed=min(told.progressed, latest))
-    return state.but(heard=latest, opened=min(state.opened, latest), told=told)
+    righted = State(state)
+    righted.heard, righted.opened = latest, min(state.opened, latest)
+    righted.progressed = min(state.progressed, latest)
+    if state.rest.told.paused > latest:
+        righted.rest = state.rest.telling(replace(state.rest.told, paused=latest))
+    return righted
 
 
 def presume(
@@ -115,30 +120,29 @@ def presume(
 ) -> tuple[State, Effects]:
     """Close a span by inference: its end is its last evidence, never now."""
     cause = deadline.cause
-    told = state.told
+    told = state.rest.told
     status, reason = _UNSET, LetterKind.MISSING_START.value
     if cause is not None:
         facts = FACTS[cause]
         status, reason = _BARE[facts.status], facts.reason_word
         if told.status is not None:
             status = Status(StatusCode(told.status[2]), told.status[3])
-    end_at = state.last_seen if state.start_at is None else max(state.last_seen, state.start_at)
     closed = Closed(
         cause,
-        end_at,
+        max(state.last_seen, state.began),
         status,
         reason,
         0 if cause is None else 1,
         now.clock,
         state.last_seen,
         state.seq,
-        None if told.progress is None else told.progress[2],
+        state.progress if state.progresses else None,
         deadline.at,
         state.last,
         outage_suspected=now.outage_suspected,
-        evidence_gap=0 < state.first.heard_at <= now.gap,
+        evidence_gap=0 < state.first_heard_at <= now.gap,
     )
-    state = _closed(state, phase, closed, state.layers)
+    state = _closed(state, phase, closed)
     return state, presumed_effects(key, state)
 
 
@@ -152,7 +156,9 @@ def presumed_effects(key: SpanKey, state: State) -> Effects:
 
 def armed(state: State, at: int) -> State:
     """The state with the time at which the timer looks at it next: derived, so a restored state has none."""
-    return _moved(state, state.phase, at)
+    moved = State(state)
+    moved.wake_at = at
+    return moved
 
 
 def layers_with(state: State, evidence: Evidence) -> tuple[Layer, ...]:
@@ -162,18 +168,20 @@ def layers_with(state: State, evidence: Evidence) -> tuple[Layer, ...]:
 
 def weight(state: State) -> int:
     """Bytes that keeping the whole state takes, roughly: what it holds, and what holding it costs."""
-    if len(state.layers) == 1 and not state.late_layers:  # nearly all, and asked for each span that outlives a frame
-        return _EMPTY + len(state.layers[0].body.data)
-    return _EMPTY + sum(len(layer.body.data) for layer in (*state.layers, *state.late_layers))
+    size = _EMPTY if state.body is None else _EMPTY + len(state.body.data)
+    if state.rest is not NO_REST:
+        size += sum([len(layer.body.data) for layer in (*state.rest.below, *state.rest.late_layers)])
+    return size
 
 
 def _happened(state: State | None, folded: State, evidence: Evidence) -> Happened:
-    if folded.end is not None and (evidence.end is not None or state is None or state.start_at is None):
-        if folded.start_at is not None:
+    unknown = state is None or state.began == NOT_TOLD
+    if folded.rest.end is not None and (evidence.end is not None or unknown):
+        if folded.began != NOT_TOLD:
             return _ENDED
         if evidence.end is not None:
             return _ORPHANED
-    if folded.start_at is not None and (state is None or state.start_at is None):
+    if unknown and folded.began != NOT_TOLD:
         return _STARTED
     return _ALIVE
 
@@ -195,8 +203,9 @@ def _opened(state: State | None, folded: State, evidence: Evidence, terms: Terms
 def _only_later(state: State, folded: State) -> bool:
     """True if nothing changed that can bring a deadline nearer: beating alone only moves it away."""
     return (
-        state.start_at == folded.start_at
-        and state.told is folded.told
+        state.began == folded.began
+        and state.rest is folded.rest
+        and state.progresses == folded.progresses
         and state.interval == folded.interval
         and state.timeout == folded.timeout
         and state.rule == folded.rule
@@ -205,11 +214,12 @@ def _only_later(state: State, folded: State) -> bool:
 
 
 def _seal(state: State | None, folded: State, evidence: Evidence, now: Moment) -> tuple[State, Effects]:
-    assert folded.start_at is not None and folded.end is not None
+    rest = folded.rest
+    assert folded.began != NOT_TOLD and rest.end is not None
     unknown = state is None and evidence.at < now.horizon
-    had_letter = folded.closed is not None
+    had_letter = rest.closed is not None
     folded.phase = _FINISHED
-    folded.closed = _reported(folded, folded.end, 1, history_unknown=unknown, gap=now.gap)
+    folded.rest = rest.closing(_reported(folded, rest.end, 1, history_unknown=unknown, gap=now.gap))
     folded.wake_at = 0
     return folded, (Emit(_final(evidence.key, folded), resolves=had_letter),)
 
@@ -228,11 +238,12 @@ def _revise(state: State, folded: State, evidence: Evidence, terms: Terms, now: 
     presumed = closed.cause is not None and not FACTS[closed.cause].reported
     late = (Late(evidence.kind, overturned=presumed),) if closed.cause is not None else effects.NONE
     forgotten = folded.start_at is None
-    layers = merge_layers(folded.layers, folded.late_layers)
-    revised = _closed(folded, _FINISHED, _reported(folded, end, closed.revision + 1, gap=now.gap), layers)
+    if folded.late_layers:
+        folded.layers, folded.late_layers = merge_layers(folded.layers, folded.late_layers), ()
+    revised = _closed(folded, _FINISHED, _reported(folded, end, closed.revision + 1, gap=now.gap))
     final = _final(evidence.key, revised)
     if closed.cause is not None and (terms.late_end is not LateEnd.REVISE or forgotten):
-        kept = _closed(folded, _FINISHED, closed, layers)
+        kept = _closed(folded, _FINISHED, closed)
         if terms.late_end is LateEnd.DROP:
             return kept, late
         return kept, (*late, DeadLetter(final, LetterKind.LATE_END))
@@ -249,7 +260,7 @@ def _counts(state: State, closed: Closed, end: End) -> bool:
 
 
 def _reported(state: State, end: End, revision: int, *, gap: int, history_unknown: bool = False) -> Closed:
-    facts, told = FACTS[end.cause], state.told
+    facts, told = FACTS[end.cause], state.rest.told
     status = end.status
     if status is None or status.code is _UNSET_CODE:
         status = Status(facts.status)
@@ -257,64 +268,31 @@ def _reported(state: State, end: End, revision: int, *, gap: int, history_unknow
             status = Status(StatusCode(told.status[2]), told.status[3])
     return Closed(
         end.cause,
-        end.at if state.start_at is None or end.at > state.start_at else state.start_at,
+        end.at if end.at > state.began else state.began,
         status,
         end.reason or facts.reason_word,
         revision,
-        state.last.heard_at,
+        state.last_heard_at,
         state.last_seen,
         state.seq,
-        None if told.progress is None else told.progress[2],
+        state.progress if state.progresses else None,
         0,
         state.last,
         history_unknown,
         False,
-        0 < state.first.heard_at <= gap,
+        0 < state.first_heard_at <= gap,
     )
 
 
 def _final(key: SpanKey, state: State) -> Final:
-    assert state.closed is not None
-    return Final(key, state.start_at, state.closed, state.rule, state.policy, state.layers, state.first, state.start)
+    closed = state.closed
+    assert closed is not None
+    first = closed.last if state.heard_once else state.first
+    start = first if state.started and state.rest.start is None else state.start
+    return Final(key, state.start_at, closed, state.rule, state.policy, state.layers, first, start)
 
 
-def _moved(state: State, phase: Phase, at: int) -> State:
-    """The state with the time at which the timer looks at it next. A dead letter without a start stays known."""
-    return _copy(state, phase, closed=state.closed, layers=state.layers, late_layers=state.late_layers, at=at)
-
-
-def _closed(state: State, phase: Phase, closed: Closed, layers: tuple[Layer, ...]) -> State:
-    return _copy(state, phase, closed=closed, layers=layers, late_layers=(), at=0)
-
-
-def _copy(
-    state: State,
-    phase: Phase,
-    *,
-    closed: Closed | None,
-    layers: tuple[Layer, ...],
-    late_layers: tuple[Layer, ...],
-    at: int,
-) -> State:
-    return State(
-        phase,
-        state.rule,
-        state.policy,
-        state.start_at,
-        state.last_seen,
-        state.seq,
-        state.first,
-        state.last,
-        state.start,
-        state.opened,
-        state.heard,
-        state.beats,
-        state.interval,
-        state.timeout,
-        layers,
-        state.told,
-        state.end,
-        closed,
-        late_layers,
-        at,
-    )
+def _closed(state: State, phase: Phase, closed: Closed) -> State:
+    sealed = State(state)
+    sealed.phase, sealed.rest, sealed.wake_at = phase, state.rest.closing(closed), 0
+    return sealed

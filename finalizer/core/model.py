@@ -20,7 +20,7 @@ from finalizer.core.told import NOTHING_TOLD, End, Status, Told
 
 __all__ = [
     "NOTHING_TOLD", "Body", "Closed", "Coordinates", "End", "Evidence", "Final", "Kind", "Layer", "Lifecycle", "Moment",
-    "Phase", "SpanKey", "State", "Status", "Subject", "Told",
+    "Phase", "SpanKey", "Status", "Subject", "Told",
 ]  # fmt: skip
 
 SpanKey = bytes
@@ -226,70 +226,6 @@ class Closed(ByValue):
         """True: it was closed though its group's silence may have been an outage."""
         self.evidence_gap: typing.Final = evidence_gap
         """True: retention deleted unread records while it was open, and some of them may have been its own."""
-
-
-@mypyc_attr(acyclic=True)
-class State(ByValue):
-    """All that is known of one span."""
-
-    __match_args__ = (
-        "phase", "rule", "policy", "start_at", "last_seen", "seq", "first", "last", "start", "opened", "heard",
-        "beats", "interval", "timeout", "layers", "told", "end", "closed", "late_layers", "wake_at",
-    )  # fmt: skip
-    __slots__ = __match_args__
-
-    def __init__(
-        self,
-        phase: Phase,
-        rule: str,
-        policy: str,
-        start_at: int | None,
-        last_seen: int,
-        seq: int,
-        first: Coordinates,
-        last: Coordinates,
-        start: Coordinates | None,
-        opened: int,
-        heard: int,
-        beats: bool,
-        interval: int,
-        timeout: int,
-        layers: tuple[Layer, ...],
-        told: Told,
-        end: End | None,
-        closed: Closed | None,
-        late_layers: tuple[Layer, ...],
-        wake_at: int,
-    ) -> None:
-        self.phase = phase
-        self.rule: typing.Final = rule
-        """Name of the rule its terms come from."""
-        self.policy: typing.Final = policy
-        """Fingerprint of the policy that rule belongs to."""
-        self.start_at: typing.Final = start_at
-        self.last_seen: typing.Final = last_seen
-        """The latest event time of any evidence."""
-        self.seq: typing.Final = seq
-        """The highest sequence number; -1 where none."""
-        self.first: typing.Final = first
-        self.last: typing.Final = last
-        self.start: typing.Final = start
-        self.opened: typing.Final = opened
-        """Patience at the first evidence."""
-        self.heard: typing.Final = heard
-        """Patience at the last evidence."""
-        self.beats: typing.Final = beats
-        """It has beaten at least once."""
-        self.interval: typing.Final = interval
-        self.timeout: typing.Final = timeout
-        self.layers: typing.Final = layers
-        self.told: typing.Final = told
-        self.end: typing.Final = end
-        self.closed = closed
-        self.late_layers: typing.Final = late_layers
-        """Bodies heard after a presumed close: they count for a revision, never for the final that was decided."""
-        self.wake_at = wake_at
-        """Clock time at which the timer looks at it next. Derived, never stored."""
 
 
 @mypyc_attr(acyclic=True)

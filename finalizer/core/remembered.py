@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from finalizer.core.causes import Cause, StatusCode
-from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, End, Phase, SpanKey, State, Status
+from finalizer.core.model import NOTHING_TOLD, Closed, Coordinates, End, Phase, SpanKey, Status
+from finalizer.core.state import Rest, State
 from finalizer.core.terms import SECOND
 
 FINGERPRINT_BYTES: Final = 176
@@ -80,28 +81,10 @@ def remembered_state(end: End) -> State:
     """The state that a fingerprint stands for: finished, sealed by `end`, nothing else known."""
     status = end.status or Status(StatusCode.UNSET)
     closed = Closed(Cause.COMPLETED, end.at, status, end.reason, 1, 0, end.at, -1, None, 0, _NOWHERE)
-    return State(
-        Phase.FINISHED,
-        "",
-        "",
-        None,
-        end.at,
-        -1,
-        _NOWHERE,
-        _NOWHERE,
-        None,
-        0,
-        0,
-        False,
-        0,
-        0,
-        (),
-        NOTHING_TOLD,
-        end,
-        closed,
-        (),
-        0,
-    )
+    state = State()
+    state.phase, state.last_seen = Phase.FINISHED, end.at
+    state.rest = Rest(NOTHING_TOLD, end, closed, (), (), None)
+    return state
 
 
 class Dropped(NamedTuple):

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import msgspec
 
 from finalizer.core.due import beat_came
-from finalizer.core.model import Moment, Phase, SpanKey, State
+from finalizer.core.model import Moment, Phase, SpanKey
 from finalizer.core.sample import Sample
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.terms import HOUR, SECOND, Terms
 
 LOOK_AGAIN = SECOND

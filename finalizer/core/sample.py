@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from zlib import crc32
 
-from finalizer.core.model import Phase, SpanKey, State
+from finalizer.core.model import Phase, SpanKey
+from finalizer.core.state import State
 
 MOST = 2048
 """Spans in the sample: a share of them is known to a percent or two, and they are looked at in some 2 ms."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from finalizer.core.deadlines import DeadlineWindows
-from finalizer.core.model import SpanKey, State
+from finalizer.core.model import Phase, SpanKey
 from finalizer.core.remembered import Remembered
+from finalizer.core.state import State
+
+ENTRIES_TO_SPARE = 50_000
+"""Entries of deadline windows beyond those of the open spans: some 4 MB."""
+_OPEN = Phase.OPEN
 
 
 class Spans:
@@ -21,6 +26,15 @@ class Spans:
         """What the open ones weigh."""
         self.opened: list[SpanKey] = []
         """Keys of spans that were opened since the timer looked last."""
+
+    def tidy(self, *, limit: int) -> None:
+        """Have the deadline windows hold little more than what is open: no more than `limit` entries a time."""
+        if len(self.windows) > 2 * self.open + ENTRIES_TO_SPARE:
+            self.windows.tidy(self._due_at, limit)
+
+    def _due_at(self, key: SpanKey) -> int:
+        state = self.states.get(key)
+        return state.wake_at if state is not None and state.phase is _OPEN else -1
 
     def restore(self, touched: dict[SpanKey, State | None]) -> None:
         """Put back the states as they were before a decision that failed."""

@@ -10,12 +10,15 @@ from finalizer.core.due import NEVER, Deadline, hard_deadline, wake_at
 from finalizer.core.effects import NONE, Effects
 from finalizer.core.instances import LOOK_AGAIN, Instances
 from finalizer.core.lifecycle import armed, evict, wake, weight
-from finalizer.core.model import Moment, Phase, SpanKey, State
+from finalizer.core.model import Moment, Phase, SpanKey
 from finalizer.core.safety import Breaker, GroupOf, News, Outages, TermsOf
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.terms import BEHIND_AFTER, Terms
 
 _OPEN = Phase.OPEN
+_TIDIED_AT_ONCE = 10_000
+"""Entries of deadline windows that are looked at in one call: some 2 ms, and more a second than can be made."""
 _FREED_AT_ONCE = 5000
 """Spans that are to be looked at again after a pause, of which so many are noted in one call: some 10 ms."""
 
@@ -57,6 +60,7 @@ class Watch:
             outages.sample.take_in(spans.opened, spans.states)
             self._look_soon(now)
             spans.opened.clear()
+        spans.tidy(limit=_TIDIED_AT_ONCE)
         self.breaker.room(spans.open, now.clock)
         going = self._freed[-_FREED_AT_ONCE:]
         del self._freed[-_FREED_AT_ONCE:]
@@ -129,7 +133,7 @@ class Watch:
     def _woken(self, key: SpanKey, state: State, now: Moment) -> tuple[State, Effects]:
         """The span after a look at it, and at the process that it lives in."""
         terms, instances = self._terms_of(state), self.instances
-        if instances is None or state.told.instance is None:
+        if instances is None or state.rest.told.instance is None:
             return self._looked_at(key, state, terms, now)
         if not instances.caught_up:
             return armed(state, now.clock + LOOK_AGAIN), NONE
@@ -186,7 +190,7 @@ class Watch:
     def _alive(self, state: State, now: Moment) -> State | None:
         """The state as far as its process was heard; None where that is not known now."""
         instances = self.instances
-        if instances is None or state.told.instance is None:
+        if instances is None or state.rest.told.instance is None:
             return state
         return instances.alive(state, instances.moment(now)) if instances.caught_up else None
 
@@ -195,7 +199,7 @@ class Watch:
         spans = self._spans
         for key in spans.opened if self.instances is not None else ():
             state = spans.states.get(key)
-            if state is None or state.phase is not _OPEN or state.told.instance is None:
+            if state is None or state.phase is not _OPEN or state.rest.told.instance is None:
                 continue
             terms = self._terms_of(state)
             at = now.clock + min(terms.start_grace, terms.orphan_grace)

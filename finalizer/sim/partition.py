@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from finalizer.changelog import Change, Changelog
-from finalizer.core.model import SpanKey, State
+from finalizer.core.model import SpanKey
+from finalizer.core.state import State
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, Hole
 from finalizer.decision import Decision, Output, united

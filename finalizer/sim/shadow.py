@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from finalizer.changelog import Restored
 from finalizer.core.lifecycle import armed
-from finalizer.core.model import SpanKey, State
+from finalizer.core.model import SpanKey
 from finalizer.core.remembered import Entry, unpack
+from finalizer.core.state import State
 from finalizer.pipeline import Decision
 
 

@@ -5,7 +5,8 @@
 
 Each part of the road and a yardstick (the standard library's JSON parser and a dict, over the same records) take turns
 for many rounds, in processor time. The least of each is what it costs when nobody is in the way, and their ratio
-depends little on the machine. Baselines of the compiled rooms and of pure Python are two.
+depends little on the machine. Baselines of the compiled rooms and of pure Python are two. Compiled rooms are weighed,
+too: what a span takes in memory depends on no machine at all.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from finalizer.bench.load import LOADS, PARTITIONS
 from finalizer.codecs.native import NativeDecoder
 from finalizer.core.model import Coordinates
 from finalizer.shell.run import COLLECT_AFTER
-from tests.bench import kept
+from tests.bench import kept, memory
 from tests.bench.road import NOW_MS, Lane, frames, seconds
 
 BASELINE: Final = Path(__file__).with_name("baseline.json")
@@ -34,6 +35,8 @@ ALLOWED: Final = 1.15
 """A ratio may be so many times its baseline."""
 SPANS: Final = 3_000
 ROUNDS: Final = 25
+WEIGHED: Final = 200_000
+"""Spans of each kind."""
 
 
 def traffic(name: str) -> list[Row]:
@@ -104,7 +107,19 @@ def main() -> int:
     print(kept.table([f"{kind}, in yardsticks", "now", "baseline", "of it"], rows))
     if slower:
         print(f"slower by more than {ALLOWED - 1:.0%}: {', '.join(slower)}", file=sys.stderr)
-    return int(bool(slower))
+    return int(bool(slower) | (kind == "compiled" and not light()))
+
+
+def light() -> bool:
+    """True if no span takes more than it may; prints what each takes."""
+    weights = memory.weigh_all(WEIGHED)
+    heavy = memory.too_heavy(weights)
+    print(f"\n{memory.printed(weights)}")
+    if heavy:
+        print(
+            f"heavier than they may be, beside a start of {memory.start_bytes()}: {'; '.join(heavy)}", file=sys.stderr
+        )
+    return not heavy
 
 
 if __name__ == "__main__":

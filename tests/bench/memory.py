@@ -19,7 +19,7 @@ from typing import NamedTuple
 from finalizer.bench.events import Row, Traffic
 from finalizer.bench.load import PARTITIONS, Load
 from tests.bench import kept
-from tests.bench.road import FRAME, NOW_MS, Lane, frames
+from tests.bench.road import FRAME, LATER, NOW_MS, Lane, frames
 
 
 class Weight(NamedTuple):
@@ -34,6 +34,12 @@ KINDS = {
     "open, has beaten": ("start", "beat"),
     "finished, remembered": ("start", "end"),
 }
+
+
+KEPT = {"open, not yet beaten": 500, "open, has beaten": 500, "finished, remembered": 100}
+"""Bytes in memory that compiled rooms may take for a span, beside the start that an open one keeps."""
+WRITTEN = 20
+"""Bytes in the changelog for one that finished within a group."""
 
 
 def told(kind: tuple[str, ...], spans: int) -> Iterator[Row]:
@@ -60,8 +66,33 @@ def weigh(kind: str, spans: int) -> Weight:
     lane, written, before = Lane(), 0, resident()
     for frame in frames(told(parts, spans)):
         written += lane.hear(frame)
+        lane.tick(NOW_MS * 1_000_000 + LATER)
     gc.collect()
     return Weight((resident() - before) / spans, written / spans)
+
+
+def weigh_all(spans: int) -> dict[str, Weight]:
+    """What one span of each kind takes."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
+        return {kind: processes.submit(weigh, kind, spans).result() for kind in KINDS}
+
+
+def start_bytes() -> int:
+    """The size of a start."""
+    return len(next(told(("start",), FRAME)).value)
+
+
+def too_heavy(weights: dict[str, Weight]) -> list[str]:
+    """The kinds that take more than they may."""
+    start = start_bytes()
+    beyond = [kind for kind, most in KEPT.items() if weights[kind].memory > most + start * kind.startswith("open")]
+    return beyond + ["finished, in the changelog"] * (weights["finished, remembered"].changelog > WRITTEN)
+
+
+def printed(weights: dict[str, Weight]) -> str:
+    """The weights as a table."""
+    rows = [[kind, f"{weight.memory:.0f}", f"{weight.changelog:.0f}"] for kind, weight in weights.items()]
+    return kept.table(["a span that is", "bytes in memory", "bytes written to the changelog"], rows)
 
 
 def resident() -> int:
@@ -75,12 +106,9 @@ def main() -> int:
     parser.add_argument("--spans", type=int, default=400_000)
     parser.add_argument("--keep", action="store_true", help="for the README")
     given = parser.parse_args()
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
-        weights = {kind: processes.submit(weigh, kind, given.spans).result() for kind in KINDS}
-    start = len(next(told(("start",), FRAME)).value)
+    weights, start = weigh_all(given.spans), start_bytes()
     print(f"{given.spans:,} spans; a start has {start} bytes")
-    rows = [[kind, f"{weight.memory:.0f}", f"{weight.changelog:.0f}"] for kind, weight in weights.items()]
-    print(kept.table(["a span that is", "bytes in memory", "bytes written to the changelog"], rows))
+    print(printed(weights))
     if given.keep:
         kept.keep("memory", spans=given.spans, start=start, weights={k: w._asdict() for k, w in weights.items()})
     return 0

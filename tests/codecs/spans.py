@@ -8,7 +8,8 @@ from typing import Any
 from finalizer.codecs.native import NativeDecoder
 from finalizer.core import lifecycle
 from finalizer.core.effects import DeadLetter, Emit
-from finalizer.core.model import Coordinates, Evidence, Final, Moment, State
+from finalizer.core.model import Coordinates, Evidence, Final, Moment
+from finalizer.core.state import State
 from finalizer.core.terms import HOUR, SECOND, Terms
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -10,7 +10,8 @@ from finalizer.codecs.errors import Unusable
 from finalizer.codecs.parts import BadPart, Part
 from finalizer.core import lifecycle
 from finalizer.core.effects import DeadLetter, Emit
-from finalizer.core.model import Coordinates, Evidence, Final, Moment, SpanKey, State
+from finalizer.core.model import Coordinates, Evidence, Final, Moment, SpanKey
+from finalizer.core.state import State
 from finalizer.core.terms import HOUR
 from tests.codecs.otlp_making import SOURCE
 from tests.codecs.spans import T0, TERMS

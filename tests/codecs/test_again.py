@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from finalizer.codecs.description import describe
 from finalizer.codecs.state import StateCodec
 from finalizer.core.lifecycle import hear
-from finalizer.core.model import Evidence, Moment, State
+from finalizer.core.model import Evidence, Moment
+from finalizer.core.state import State
 from finalizer.core.terms import SECOND
 from tests.codecs.otlp_making import SOURCE, ended, json_log, log, logs, proto_log, span, strict_json, traces
 from tests.codecs.spans import KEY, T0, TERMS, heartbeat

@@ -13,7 +13,8 @@ from finalizer.codecs.foreign import decoder_of
 from finalizer.codecs.otlp import encode_json, encode_proto
 from finalizer.core import lifecycle
 from finalizer.core.effects import Emit
-from finalizer.core.model import Coordinates, Evidence, Final, Moment, Phase, SpanKey, State
+from finalizer.core.model import Coordinates, Evidence, Final, Moment, Phase, SpanKey
+from finalizer.core.state import State
 from finalizer.core.terms import HOUR, Terms
 from tests.codecs.otlp_making import to_message
 from tests.recordings.judging import check

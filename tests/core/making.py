@@ -20,9 +20,9 @@ from finalizer.core.model import (
     Moment,
     Phase,
     SpanKey,
-    State,
     Status,
 )
+from finalizer.core.state import State
 from finalizer.core.terms import SECOND, Terms
 
 KEY: SpanKey = bytes(range(1, 25))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import hypothesis.strategies as st
+from hypothesis import given, settings
+
 from finalizer.core.deadlines import WIDTH, DeadlineWindows
+from finalizer.core.remembered import Remembered
+from finalizer.core.spans import ENTRIES_TO_SPARE, Spans
+from finalizer.core.state import State
+from finalizer.core.terms import HOUR
 
 
 def key(number: int) -> bytes:
@@ -70,3 +77,37 @@ def test_a_moved_span_appears_again() -> None:
     windows.insert(key(1), 5 * WIDTH)
     assert windows.take(3 * WIDTH, 10) == [key(1)]
     assert windows.take(6 * WIDTH, 10) == [key(1)]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=60),
+    st.lists(st.integers(1, 20), min_size=1, max_size=12),
+)
+def test_only_what_is_not_due_there_is_dropped(moves: list[tuple[int, int]], limits: list[int]) -> None:
+    """Spans move, and some of them end; tidied in pieces, every window gives those who are due in it, once the pieces
+    have come round, and no others."""
+    windows, due = DeadlineWindows(), dict[bytes, int]()
+    for place, (span, window) in enumerate(moves):
+        windows.insert(key(span), window * WIDTH)
+        due[key(span)] = window * WIDTH if span % 3 else -1
+        windows.tidy(lambda one: due[one], limits[place % len(limits)])
+    for _ in range(2 * len(moves) + 12):
+        windows.tidy(lambda one: due[one], 1 + limits[0])
+    entries = windows.take(100 * WIDTH, 1000)
+    assert {one for one, at in due.items() if at >= 0} == set(entries)
+    assert len(windows) == 0
+
+
+def test_spans_that_are_over_leave_no_keys_for_an_hour() -> None:
+    """Many that would be due in an hour end at once; of those who stay none is forgotten."""
+    spans, hour, lasting = Spans(Remembered(HOUR, HOUR, 0)), 3600 * 10**9, State()
+    lasting.wake_at = hour
+    spans.states = {key(number): lasting for number in range(0, 80_000, 1000)}
+    spans.open = len(spans.states)
+    for number in range(80_000):
+        spans.windows.insert(key(number), hour + number % 2 * WIDTH)
+    for _ in range(8):
+        spans.tidy(limit=10_000)
+    assert len(spans.windows) <= 2 * spans.open + ENTRIES_TO_SPARE
+    assert spans.states.keys() <= set(spans.windows.take(2 * hour, 80_000))

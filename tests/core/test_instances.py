@@ -5,7 +5,8 @@ from __future__ import annotations
 from finalizer.core.causes import Cause
 from finalizer.core.clock import Reading
 from finalizer.core.instances import Instances
-from finalizer.core.model import Kind, Lifecycle, Moment, State
+from finalizer.core.model import Kind, Lifecycle, Moment
+from finalizer.core.state import State
 from finalizer.core.terms import SECOND, Terms
 from tests.core.living import LEASE, POD, TERMS, Living, beats, heard_until, listening
 from tests.core.making import at, evidence

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from finalizer.core.crowd import Crowd
 from finalizer.core.due import wake_at
 from finalizer.core.lifecycle import armed, hear, weight
-from finalizer.core.model import Evidence, Kind, Moment, Phase, SpanKey, State
+from finalizer.core.model import Evidence, Kind, Moment, Phase, SpanKey
 from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Breaker, Outages, Releases
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.terms import HOUR, MINUTE, SECOND, Heartbeat, Terms
 from finalizer.core.watch import Closing, Watch
 from tests.core.making import at, evidence

@@ -17,9 +17,10 @@ from finalizer.cli.show import final_line, letter_line, rejected_line
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, PROTO, encode_json, encode_proto
 from finalizer.codecs.state import StateCodec
-from finalizer.core.model import Moment, SpanKey, State
+from finalizer.core.model import Moment, SpanKey
 from finalizer.core.remembered import FINGERPRINT_BYTES, Remembered, packed
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.terms import SECOND
 from finalizer.pipeline import Decision, EncodeFinal, Encoding, Output, Road, Topic
 from finalizer.policy.load import load

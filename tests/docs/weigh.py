@@ -47,6 +47,7 @@ def hear(road: Road, lines: list[str], spans: int) -> None:
     for first in range(0, spans, FRAME):
         frame = [record for number in range(first, first + FRAME) for record in records(number, lines)]
         road.hear(TOPIC, frame, Moment(BORN, BORN))
+        road.watch.attend(Moment(BORN, BORN))
 
 
 def records(number: int, lines: list[str]) -> list[Sent]:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
-from finalizer.core.model import End, Moment, SpanKey, State
+from finalizer.core.model import End, Moment, SpanKey
 from finalizer.core.remembered import Remembered
 from finalizer.core.spans import Spans
+from finalizer.core.state import State
 from finalizer.core.terms import HOUR
 from finalizer.pipeline import Encoding, Output, Road
 from finalizer.policy.load import load

@@ -19,9 +19,10 @@ from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
 from finalizer.core.instances import Instances
 from finalizer.core.lifecycle import armed
-from finalizer.core.model import Coordinates, Phase, SpanKey, State
+from finalizer.core.model import Coordinates, Phase, SpanKey
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Sources
+from finalizer.core.state import State
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.listening import Listening

@@ -14,9 +14,10 @@ from finalizer.core import lifecycle
 from finalizer.core.clock import PartitionClock, Reading, _Topic
 from finalizer.core.crowd import Crowd
 from finalizer.core.law import LAW, Act
-from finalizer.core.model import End, Evidence, Moment, Phase, State
+from finalizer.core.model import End, Evidence, Moment, Phase
 from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Breaker, Outages, Pause
+from finalizer.core.state import State
 from finalizer.course import Course
 from finalizer.pipeline import Decision
 from finalizer.sim.broker import Broker, _Producer
