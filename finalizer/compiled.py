@@ -23,6 +23,7 @@ MODULES = (
     "core/deadlines",
     "core/due",
     "core/effects",
+    "core/fingerprints",
     "core/fold",
     "core/lifecycle",
     "core/model",
