@@ -65,8 +65,7 @@ class RekeyedInput(NamedTuple):
 
 
 class Course:
-    """Of the partition `number`, from a watermark on: `fill` the state that belongs to it, say when it was `assigned`,
-    then go on.
+    """Of the partition `number`, from a watermark on: `fill` its state, say when it was `assigned`, then go on.
 
     `most_bytes` bounds what is remembered of closed spans; `releases` and `instances` are those of all partitions of a
     worker.
