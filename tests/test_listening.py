@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from finalizer.codecs.errors import Reason
 from finalizer.core.fold import first_state
@@ -12,23 +10,11 @@ from finalizer.core.instances import Instances
 from finalizer.core.model import Moment
 from finalizer.core.terms import SECOND, Terms
 from finalizer.listening import Listening
-from finalizer.pipeline import Header
+from finalizer.sim.broker import Record
 from tests.core.making import at, start
 
 SETTLE = 2
 NOW = Moment(at(1000), at(1000))
-
-
-class Record(NamedTuple):
-    """A record as a client hands it out; `timestamp` in milliseconds."""
-
-    offset: int
-    value: bytes | None
-    timestamp: int
-    key: bytes | None = b"pod"
-    topic: str = "spans.instances"
-    partition: int = 0
-    headers: Sequence[Header] = ()
 
 
 def beat(offset: int, seconds: float, *, instance: str = "pod") -> Record:
@@ -40,7 +26,7 @@ def beat(offset: int, seconds: float, *, instance: str = "pod") -> Record:
         "time_unix_nano": str(at(seconds)),
         "heartbeat_interval_ms": 10_000,
     }
-    return Record(offset, json.dumps(told).encode(), at(seconds) // 1_000_000, instance.encode())
+    return Record("spans.instances", 0, offset, at(seconds) // 1_000_000, instance.encode(), json.dumps(told).encode())
 
 
 def listening(*partitions: int) -> tuple[Instances, Listening]:

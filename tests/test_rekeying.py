@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import pytest
 
@@ -17,9 +16,10 @@ from finalizer.core.model import Coordinates
 from finalizer.core.sources import Sources, Vouched
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Hole, RekeyedInput, first_watermark
-from finalizer.pipeline import Encoding, Header, Topic
+from finalizer.pipeline import Encoding, Topic
 from finalizer.policy.load import load
 from finalizer.rekeying import Group, Limits, Rekeying
+from finalizer.sim.broker import Record
 from tests.codecs.spans import SPAN, TRACE
 from tests.core.making import EPOCH, at
 
@@ -27,16 +27,9 @@ POLICY = load("inputs: [{topic: logs, rekey: always}]\noutputs: {rejected: {max_
 NATIVE = NativeDecoder()
 
 
-class Record(NamedTuple):
+def record(offset: int, value: bytes | None, *, topic: str = "logs", partition: int = 7) -> Record:
     """A record as a client hands it out."""
-
-    offset: int
-    value: bytes | None
-    topic: str = "logs"
-    partition: int = 7
-    timestamp: int = EPOCH // 1_000_000
-    key: bytes | None = None
-    headers: Sequence[Header] = ()
+    return Record(topic, partition, offset, EPOCH // 1_000_000, None, value)
 
 
 def native(kind: str, seconds: float = 0, *, trace: str = TRACE) -> bytes:
@@ -77,7 +70,7 @@ def source(*, position: int = 0, limits: Limits | None = None) -> Rekeying:
 
 def decoded(rekeying: Rekeying, *values: bytes, first: int = 0) -> Group:
     """The group of a frame with these values."""
-    records = [Record(offset, value) for offset, value in enumerate(values, start=first)]
+    records = [record(offset, value) for offset, value in enumerate(values, start=first)]
     group = rekeying.begin(records, end=first + len(values), stamped=True, now=at(1))
     rekeying.decode(group, group.records)
     return group
@@ -183,7 +176,7 @@ class Log:
 
     def read(self, *values: bytes, now: float) -> Sequence[Topic]:
         """A frame of these values; what it brings about goes to these topics."""
-        records = [Record(self.position + n, value, topic="evidence", partition=0) for n, value in enumerate(values)]
+        records = [record(self.position + n, value, topic="evidence", partition=0) for n, value in enumerate(values)]
         self.position += len(records)
         decided = self.course.hear("evidence", records, end=self.position, stamped=True, now=at(now))
         return [output.topic for output in decided.decision.outputs]
@@ -249,7 +242,7 @@ def test_evidence_beyond_memory_is_rejected_with_the_place_of_its_source() -> No
     """What is left of it, and where the record itself still is."""
     log = Log(("logs", 7))
     log.course.spans.memory.horizon = at(100)
-    records = [Record(0, told("heartbeat", 1), topic="evidence", partition=0)]
+    records = [record(0, told("heartbeat", 1), topic="evidence", partition=0)]
     (output,) = log.course.hear("evidence", records, end=1, stamped=True, now=at(2)).decision.outputs
     headers = dict(output.headers)
     assert output.value == native("heartbeat", 1)

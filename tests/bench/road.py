@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from time import process_time
-from typing import Final, NamedTuple
+from typing import Final
 
 from google_crc32c import value as crc32c
 
@@ -17,29 +17,18 @@ from finalizer.codecs.state import StateCodec
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, first_watermark
 from finalizer.decision import Topic
-from finalizer.pipeline import Encoding, Header
+from finalizer.pipeline import Encoding
 from finalizer.policy.load import load
 from finalizer.shell.outbox import Destination, Outbox
 from finalizer.shell.partition import SLICE_RECORDS
 from finalizer.shell.writer import BATCH_BYTES
+from finalizer.sim.broker import Record
 
 TOPIC: Final = "spans.events"
 FRAME: Final = SLICE_RECORDS
 NOW_MS: Final = 1_747_648_800_000
 OUTPUTS: Final = {topic: Destination(topic.name.lower(), 4) for topic in Topic}
 LATER: Final = 60 * SECOND
-
-
-class Record(NamedTuple):
-    """A record as a consumer hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header] = ()
 
 
 def frames(rows: Iterable[Row], partition: int = 0, *, first: int = 0) -> Iterator[list[Record]]:

@@ -18,8 +18,9 @@ from typing import Final
 from finalizer.bench.events import Row, Traffic, pilot_rows
 from finalizer.bench.load import MIXED, PARTITIONS
 from finalizer.shell.run import COLLECT_AFTER
+from finalizer.sim.broker import Record
 from tests.bench import kept
-from tests.bench.road import NOW_MS, Lane, Record, frames, seconds
+from tests.bench.road import NOW_MS, Lane, frames, seconds
 
 OPEN: Final = (1_000, 10_000, 100_000, 500_000, 1_000_000, 2_000_000)
 LANES: Final = (1, 2, 4, 8, 16, 32, 64)

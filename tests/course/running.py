@@ -15,24 +15,13 @@ from finalizer.core.model import Coordinates
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, first_watermark
 from finalizer.decision import Output, united
-from finalizer.pipeline import Decode, Encoding, Header
+from finalizer.pipeline import Decode, Encoding
 from finalizer.policy.load import Policy, load
+from finalizer.sim.broker import Record
 from tests.core.making import EPOCH, at
 
 EVENTS, ENDS = "spans.events", "spans.ends"
 POLICY = "safety: {settle: 4s}\nterms: {orphan_grace: 5s, background_grace: 10s}\n"
-
-
-class Record(NamedTuple):
-    """A record of an input."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header] = ()
 
 
 class Written(NamedTuple):

@@ -9,8 +9,9 @@ from finalizer.codecs.errors import Reason, Unusable
 from finalizer.core.model import Coordinates
 from finalizer.pipeline import Topic, rejected_output
 from finalizer.shell.outbox import Destination, Outbox
+from finalizer.sim.broker import Record
 from tests.core.making import at
-from tests.course.running import EVENTS, Record, Running
+from tests.course.running import EVENTS, Running
 
 
 def test_a_rejected_record_keeps_its_null_headers() -> None:

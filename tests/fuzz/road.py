@@ -5,9 +5,6 @@ The bytes are parted by `BREAK`; the first byte of a part says what it is. A par
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import msgspec
 
 from finalizer.changelog import Changelog, Restored
@@ -20,9 +17,10 @@ from finalizer.core.model import Coordinates
 from finalizer.core.sources import Place, Sources
 from finalizer.core.terms import SECOND
 from finalizer.course import Course, Decided, RekeyedInput, first_watermark
-from finalizer.pipeline import Encoding, Header, Output, Topic
+from finalizer.pipeline import Encoding, Output, Topic
 from finalizer.policy.load import load
 from finalizer.rekeying import Limits, Rekeying
+from finalizer.sim.broker import Record
 from finalizer.sim.shadow import memory_apart
 
 BREAK = b"\n~"
@@ -52,18 +50,6 @@ POLICY = load(
 )
 TOPICS = (DIRECT, EVIDENCE)
 EVERYWHERE = (DIRECT, *FOREIGN.values())
-
-
-class Record(NamedTuple):
-    """A record of an input."""
-
-    topic: str
-    offset: int
-    timestamp: int
-    value: bytes
-    partition: int = 0
-    key: bytes | None = None
-    headers: Sequence[Header] = ()
 
 
 def travelled(data: bytes) -> bool:
@@ -198,7 +184,7 @@ class Journey:
     def _record(self, topic: str, value: bytes) -> Record:
         offset = self._ends[topic]
         self._ends[topic] = offset + 1
-        return Record(topic, offset, self._now // 1_000_000, value)
+        return Record(topic, 0, offset, self._now // 1_000_000, None, value)
 
     def _passes_a_moment(self) -> None:
         self._now += SECOND // 100

@@ -22,8 +22,9 @@ from finalizer.core.state import State
 from finalizer.core.terms import HOUR
 from finalizer.pipeline import Encoding, Output, Road
 from finalizer.policy.load import load
+from finalizer.sim.broker import Record
 from tests.core.making import at
-from tests.course.running import EVENTS, Record, event, key
+from tests.course.running import EVENTS, event, key
 
 LAW = settings(max_examples=300, deadline=None)
 POLICY = load(

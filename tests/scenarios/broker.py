@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatch
 
-from finalizer.pipeline import Header
 from finalizer.shell.batches import Batch
+from finalizer.sim.broker import Record
 
 CHANGELOG = "changelog"
 PARTITION = 0
@@ -20,18 +20,6 @@ Change = tuple[bytes, bytes | None]
 
 class Crash(Exception):
     """The worker is killed here."""
-
-
-class Record(NamedTuple):
-    """A record of an input, as a Kafka client hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header] = ()
 
 
 class Written(NamedTuple):

@@ -31,7 +31,8 @@ from finalizer.policy.load import Policy
 from finalizer.shell.outbox import Destination
 from finalizer.shell.pending import Item
 from finalizer.shell.writer import Writer
-from tests.scenarios.broker import CHANGELOG, PARTITION, Broker, Change, Crash, Input, Producer, Record, Written
+from finalizer.sim.broker import Record
+from tests.scenarios.broker import CHANGELOG, PARTITION, Broker, Change, Crash, Input, Producer, Written
 from tests.scenarios.rekeyer import EVIDENCE, Rekeyer
 
 EPOCH = 1_747_648_800 * SECOND
