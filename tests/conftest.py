@@ -8,13 +8,21 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from finalizer.embedded import EmbeddedBroker
-from finalizer.embedded.readiness import free_port
 from tests.brokers.jars import KafkaUnavailable
 from tests.brokers.kafka import ApacheKafka
 from tests.brokers.properties import Listener
+from tests.ports import free_port
 
 settings.register_profile("rules", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rules")  # a rule holds however busy the machine is
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Leave out of reports what this process's own Kafka clients log: a node that is down fills them with it, and no
+    test rests on it. Why one failed is in its assertion, and in the worker's log that goes with it."""
+    reporting = session.config.pluginmanager.get_plugin("logging-plugin")
+    if reporting is not None:
+        reporting.report_handler.addFilter(lambda record: record.name.partition(".")[0] != "aiokafka")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.waiting import until_true
+from tests.waiting import LIMIT_SECONDS, until_true
 
 
 def event(kind: str, number: int, at: int | None = None, **fields: Any) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Reader:
     async def __aexit__(self, *_: object) -> None:
         await self._consumer.stop()
 
-    async def until(self, count: int, *, limit_seconds: float = 20.0) -> list[Any]:
+    async def until(self, count: int, *, limit_seconds: float = LIMIT_SECONDS) -> list[Any]:
         """All records so far, as soon as there are `count`. Fails after the limit, telling how many there are."""
         give_up = time.monotonic() + limit_seconds
         while len(self.records) < count:

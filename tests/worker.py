@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import signal
 import subprocess
@@ -15,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from finalizer.embedded.readiness import free_port
-from tests.waiting import until
+from tests.ports import free_port
+from tests.waiting import LIMIT_SECONDS
 
-READY_LIMIT_SECONDS = 40.0
+PAUSE_SECONDS = 0.05
+LAST_LINES = 60
 
 QUICK_TERMS = """
 terms:
@@ -34,8 +36,8 @@ safety: {settle: 1s}
 
 class Worker:
     """One worker; `config` is the text of its finalizer.yaml, a flag without a value has "". `module` stands
-    for the command, with what goes before its own arguments. Its log goes to a file, to
-    be shown by a failing test."""
+    for the command, with what goes before its own arguments. Its log goes to a file; a test that waited for it in vain
+    shows the end of it."""
 
     def __init__(
         self,
@@ -73,6 +75,11 @@ class Worker:
         return self._log.read_text() if self._log.exists() else ""
 
     @property
+    def last_words(self) -> str:
+        """The end of what it has said."""
+        return "\n".join(self.log.splitlines()[-LAST_LINES:])
+
+    @property
     def exit_code(self) -> int | None:
         return self._running.poll()
 
@@ -85,7 +92,10 @@ class Worker:
         return self
 
     def wait_until_ready(self) -> None:
-        until(self._is_ready, limit_seconds=READY_LIMIT_SECONDS)
+        give_up = time.monotonic() + LIMIT_SECONDS
+        while not (told := self.readiness())["ready"]:
+            assert time.monotonic() < give_up, f"not ready: {told['reason']}\n{self.last_words}"
+            time.sleep(PAUSE_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         self._running.send_signal(number)
@@ -95,33 +105,31 @@ class Worker:
         self.signal(signal.SIGKILL)
         self._running.wait()
 
-    def terminate(self, *, limit_seconds: float = 30.0) -> int:
+    def terminate(self) -> int:
         """Ask it to stop; returns its exit code."""
         self.signal(signal.SIGTERM)
-        return self._running.wait(limit_seconds)
+        return self.wait()
 
     def kill_in(self, seconds: float) -> None:
         """Kill it at a moment of the test's choosing, whatever it is doing then."""
         time.sleep(seconds)
         self.kill()
 
-    def wait(self, *, limit_seconds: float = 30.0) -> int:
-        """Its exit code, once it has ended by itself."""
-        return self._running.wait(limit_seconds)
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        try:
+            return self._running.wait(LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end within {LIMIT_SECONDS:g} seconds\n{self.last_words}") from None
 
     def readiness(self) -> dict[str, Any]:
         """The body of /readyz, whatever its status."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
-                body: dict[str, Any] = json.load(answer)
-        except urllib.error.HTTPError as error:
-            body = json.load(error)
+        body: dict[str, Any] = json.loads(self._answer("/readyz"))
         return body
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over all series that have these labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+        lines = self._answer("/metrics").decode().splitlines()
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         series = f"span_finalizer_{name}"
         return sum(
@@ -132,24 +140,33 @@ class Worker:
 
     async def reaches(self, value: float, name: str, **labels: str) -> None:
         """Wait until a metric has reached a value."""
-        give_up = time.monotonic() + READY_LIMIT_SECONDS
-        while self.metric(name, **labels) < value:
-            assert time.monotonic() < give_up, f"{name} is {self.metric(name, **labels)}, not {value}\n{self.log}"
-            await asyncio.sleep(0.05)
+        give_up = time.monotonic() + LIMIT_SECONDS
+        while (now := await asyncio.to_thread(self.metric, name, **labels)) < value:
+            assert time.monotonic() < give_up, f"{name} is {now}, not {value}\n{self.last_words}"
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def says(self, words: str, *, times: int = 1) -> None:
         """Wait until its log holds these words (so many times)."""
-        give_up = time.monotonic() + READY_LIMIT_SECONDS
+        give_up = time.monotonic() + LIMIT_SECONDS
         while self.log.count(words) < times:
-            assert time.monotonic() < give_up, f"never said {words!r}\n{self.log}"
-            await asyncio.sleep(0.05)
+            assert time.monotonic() < give_up, f"never said {words!r}\n{self.last_words}"
+            await asyncio.sleep(PAUSE_SECONDS)
 
-    def _is_ready(self) -> bool:
-        assert self._running.poll() is None, f"the worker ended with {self._running.poll()}:\n{self.log}"
-        try:
-            return bool(self.readiness()["ready"])
-        except OSError:
-            return False
+    def _answer(self, path: str) -> bytes:
+        """What it answers, whatever the status. One that starts does not listen yet, and a busy machine is slow."""
+        give_up = time.monotonic() + LIMIT_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                    whole: bytes = answer.read()
+                    return whole
+            except urllib.error.HTTPError as error:
+                return error.read()
+            except (OSError, http.client.HTTPException) as error:
+                problem = error
+            assert self.exit_code is None, f"the worker ended with {self.exit_code}\n{self.last_words}"
+            assert time.monotonic() < give_up, f"{path} is not answered: {problem}\n{self.last_words}"
+            time.sleep(PAUSE_SECONDS)
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from finalizer.embedded.readiness import free_port
 from tests.brokers.kafka import ApacheKafka
 from tests.brokers.properties import Listener, Node, new_cluster
+from tests.ports import free_port
 
 NODES = 3
 COPIES = {

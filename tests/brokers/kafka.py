@@ -18,9 +18,10 @@ from types import TracebackType
 from typing import Self
 
 from finalizer.embedded.child import Child, ChildFailed
-from finalizer.embedded.readiness import free_port, is_free, wait_until_ready
+from finalizer.embedded.readiness import is_free, wait_until_ready
 from tests.brokers.jars import KAFKA_VERSION, KafkaUnavailable, java, kafka_jars
 from tests.brokers.properties import Listener, Node, properties
+from tests.ports import free_port
 
 READY_LIMIT_SECONDS = 60.0
 GRACE_SECONDS = 20.0

@@ -20,7 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
-LIMIT_SECONDS = 20.0
+from tests.waiting import LIMIT_SECONDS
 
 
 class Kind(IntEnum):

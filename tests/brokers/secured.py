@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from finalizer.embedded.readiness import free_port
 from tests.brokers.jars import java, kafka_jars
 from tests.brokers.kafka import ApacheKafka
 from tests.brokers.properties import Listener
+from tests.ports import free_port
 
 USER, SECRET = "finalizer", "open-sesame"
 STRANGER = "stranger"

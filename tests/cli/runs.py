@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-LIMIT_SECONDS = 30.0
+from tests.waiting import LIMIT_SECONDS
+
 PROJECT = Path(__file__).parent.parent.parent
 
 

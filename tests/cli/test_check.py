@@ -12,6 +12,7 @@ from finalizer.client.spool.spool import TTL
 from finalizer.policy.quantities import duration_or_off
 from tests.cli.runs import run, start
 from tests.traffic import create_topics
+from tests.waiting import LIMIT_SECONDS
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_a_broker_that_never_answers_is_given_up_within_seconds() -> None:
         silent.listen(64)
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         running = [start(command, "--broker", address) for command in ("check", "send", "tail", "worker")]
-        ended = [(process.wait(timeout=20), process.communicate()) for process in running]
+        ended = [(process.wait(timeout=LIMIT_SECONDS), process.communicate()) for process in running]
     assert [code for code, _ in ended[:3]] == [1, 3, 3]
     assert ended[3][0] != 0
     for _, (out, err) in ended:

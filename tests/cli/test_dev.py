@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from finalizer.embedded.readiness import free_port
 from tests.cli.processes import alive, descendants
 from tests.cli.runs import run, start
+from tests.ports import free_port
 from tests.waiting import LIMIT_SECONDS, until
 
 QUICK = (

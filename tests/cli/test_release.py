@@ -2,8 +2,8 @@
 
 import pytest
 
-from finalizer.embedded.readiness import free_port
 from tests.cli.runs import run
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from typing import Any, Self
 import yaml
 
 from finalizer.embedded.child import Child
-from finalizer.embedded.readiness import free_port, is_free
+from finalizer.embedded.readiness import is_free
 from tests.collector.binary import otelcol
+from tests.ports import free_port
 
 READY_LIMIT_SECONDS = 30.0
 GRACE_SECONDS = 15.0

@@ -106,7 +106,7 @@ class Crashes:
         with worker.start():
             sending = asyncio.ensure_future(load(stage, SPANS, seconds=4))
             await worker.reaches(300, "evidence_total")
-            assert await asyncio.to_thread(worker.terminate, limit_seconds=8) == 0
+            assert await asyncio.to_thread(worker.terminate) == 0
             assert "Unclosed" not in worker.log, worker.log
             await asyncio.to_thread(worker.start)
             await sending
@@ -123,7 +123,7 @@ class Crashes:
                 seen = worker.log.count(words)
                 worker.start(ready=False)
                 await worker.says(words, times=seen + 1)
-                assert await asyncio.to_thread(worker.terminate, limit_seconds=8) == 0, worker.log
+                assert await asyncio.to_thread(worker.terminate) == 0, worker.last_words
             assert "Unclosed" not in worker.log, worker.log
             assert "Traceback" not in worker.log, worker.log
 
@@ -162,4 +162,4 @@ async def has_given_up(worker: Worker) -> None:
             return True
         return worker.log.count("assignment.ready") > 1
 
-    await until_true(is_so, limit_seconds=20)
+    await until_true(is_so)

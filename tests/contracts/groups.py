@@ -60,4 +60,4 @@ async def commits(stage: Stage, records: int) -> None:
     async def has() -> bool:
         return await committed(stage.broker.bootstrap, stage.name, stage.topic) == records
 
-    await until_true(has, limit_seconds=20)
+    await until_true(has)

@@ -68,7 +68,7 @@ class Instances:
                         one.kill()
                     killed = time.time_ns()
                     async with app(stage, "back"), app(stage, "spooled", spool=tmp_path / "spool.db"):
-                        found = [closed(record) for record in await finals.until(3 * HELD, limit_seconds=40)]
+                        found = [closed(record) for record in await finals.until(3 * HELD)]
                         found += [closed(record) for record in (await finals.quiet(LEASE))[len(found) :]]
         causes = {"gone": "heartbeat_lost", "back": "instance_replaced", "spooled": "restarted"}
         assert Counter((one.service, one.cause, one.revision) for one in found) == {
@@ -90,7 +90,7 @@ class Instances:
                 dead.kill()
                 worker.start()
                 async with stage.reader("finalized") as finals:
-                    found = [closed(record) for record in await finals.until(HELD, limit_seconds=40)]
+                    found = [closed(record) for record in await finals.until(HELD)]
                     found += [closed(record) for record in (await finals.quiet(1.5 * LEASE))[len(found) :]]
                 assert worker.metric("open_spans") == HELD
                 alive.kill()

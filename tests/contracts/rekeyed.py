@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.brokers import Broker
 from tests.codecs.otlp_making import to_message
-from tests.contracts.load import completed_once, each_once, finals_of
+from tests.contracts.load import beating, completed_once, each_once, finals_of
 from tests.contracts.stage import set_up, set_up_mixed
 from tests.recordings.judging import check
 from tests.recordings.reading import programs, recording, ways
@@ -40,10 +40,10 @@ class Rekeyed:
         """The worker is gone for longer than every timeout while the ends wait in a source: not one false close."""
         stage = await set_up(broker, partitions=3, rekeyed=True)
         with stage.worker().start() as worker:
-            beating = [event(kind, number) for kind in ("start", "heartbeat") for number in range(50)]
-            await scatter(broker.bootstrap, stage.topic, beating)
-            await worker.reaches(50, "open_spans")
-            worker.kill()
+            await scatter(broker.bootstrap, stage.topic, [event("start", number) for number in range(50)])
+            async with beating(stage, range(50)):
+                await worker.reaches(50, "open_spans")
+                worker.kill()
             await asyncio.sleep(4.5)  # the outage itself: longer than every deadline of these terms
             await scatter(broker.bootstrap, stage.topic, [event("end", number) for number in range(50)], first=1)
             worker.start()
@@ -58,9 +58,9 @@ class Rekeyed:
         with one.start(ready=False), other.start(ready=False):
             await shares(one, other)
             await scatter(broker.bootstrap, stage.topic, [event("start", n) for n in range(40)], partitions=2)
-            await scatter(broker.bootstrap, stage.topic, [event("heartbeat", n) for n in range(40)], partitions=2)
-            await open_spans(40, one, other)
-            other.signal(signal.SIGSTOP)
+            async with beating(stage, range(40)):
+                await open_spans(40, one, other)
+                other.signal(signal.SIGSTOP)
             await one.reaches(4, "source_clock_lag_seconds", input=stage.topic)
             assert one.metric("may_close") == 0
             await scatter(broker.bootstrap, stage.topic, [event("end", n) for n in range(40)], partitions=2)
@@ -140,21 +140,18 @@ async def shares(*workers: Worker) -> None:
 
     async def is_so() -> bool:
         for worker in workers:
-            try:
-                told = await asyncio.to_thread(worker.readiness)
-            except OSError:
-                return False
+            told = await asyncio.to_thread(worker.readiness)
             if not told["ready"] or not told["partitions"]:
                 return False
         return True
 
-    await until_true(is_so, limit_seconds=40)
+    await until_true(is_so)
 
 
 async def open_spans(count: int, *workers: Worker) -> None:
     """Wait until they have so many spans open together."""
 
     async def is_so() -> bool:
-        return sum(worker.metric("open_spans") for worker in workers) >= count
+        return sum([await asyncio.to_thread(worker.metric, "open_spans") for worker in workers]) >= count
 
-    await until_true(is_so, limit_seconds=20)
+    await until_true(is_so)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from tests.brokers import Broker
 from tests.traffic import Reader, create_topics
+from tests.waiting import LIMIT_SECONDS, PAUSE_SECONDS
 from tests.worker import QUICK_TERMS, Worker
 
 
@@ -93,14 +95,10 @@ async def set_up_mixed(broker: Broker) -> Stage:
 async def has_partitions(worker: Worker, count: int) -> None:
     """Wait until a worker is ready with so many partitions."""
 
-    def is_so() -> bool:
-        try:
-            told = worker.readiness()
-        except OSError:
-            return False
-        return bool(told["ready"]) and len(told["partitions"]) == count
-
-    async with asyncio.timeout(40):
-        while not await asyncio.to_thread(is_so):
-            assert worker.exit_code is None, worker.log
-            await asyncio.sleep(0.05)
+    give_up = time.monotonic() + LIMIT_SECONDS
+    while True:
+        told = await asyncio.to_thread(worker.readiness)
+        if told["ready"] and len(told["partitions"]) == count:
+            return
+        assert time.monotonic() < give_up, f"not ready with {count} partitions: {told}\n{worker.last_words}"
+        await asyncio.sleep(PAUSE_SECONDS)

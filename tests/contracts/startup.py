@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from finalizer.embedded.readiness import free_port
 from tests.brokers import Broker
 from tests.contracts.stage import set_up
+from tests.ports import free_port
 from tests.worker import Worker
 
 
@@ -30,7 +30,7 @@ class Startup:
             worker.start(ready=False)
             connection, _ = await asyncio.to_thread(deaf.accept)
             with connection:
-                assert await asyncio.to_thread(worker.terminate, limit_seconds=3) == 0
+                assert await asyncio.to_thread(worker.terminate) == 0
             assert "Traceback" not in worker.log, worker.log
 
     async def test_a_bad_configuration(self, broker: Broker) -> None:
@@ -62,10 +62,10 @@ def place(server: socket.socket) -> str:
     return "{}:{}".format(*server.getsockname())
 
 
-def ended(worker: Worker, code: int, *, limit_seconds: float = 20.0) -> str:
+def ended(worker: Worker, code: int) -> str:
     """Start a worker that cannot run; return what it said once it has ended with this exit code."""
     worker.start(ready=False)
-    assert worker.wait(limit_seconds=limit_seconds) == code, worker.log
+    assert worker.wait() == code, worker.last_words
     assert "Traceback" not in worker.log, worker.log
     assert "Unclosed" not in worker.log, worker.log
     return worker.log

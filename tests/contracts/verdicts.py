@@ -8,6 +8,7 @@ import signal
 import time
 
 from tests.brokers import Broker
+from tests.contracts.load import beating
 from tests.contracts.stage import set_up
 from tests.traffic import by_span, event, final, send
 
@@ -91,14 +92,14 @@ class Verdicts:
         stage = await set_up(broker)
         with stage.worker().start() as worker:
             await send(broker.bootstrap, stage.topic, [event("start", number) for number in range(50)])
-            await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in range(50)])
-            await worker.reaches(50, "open_spans")
-            worker.kill()
+            async with beating(stage, range(50)):
+                await worker.reaches(50, "open_spans")
+                worker.kill()
             await asyncio.sleep(4.5)  # the outage itself: longer than every deadline of these terms
             await send(broker.bootstrap, stage.topic, [event("end", number) for number in range(50)])
             worker.start()
             async with stage.reader("finalized") as finals:
-                await finals.until(50, limit_seconds=40)
+                await finals.until(50)
                 found = by_span(await finals.quiet(2))
         assert {one.cause for closed in found.values() for one in closed} == {"completed"}
         assert [len(closed) for closed in found.values()] == [1] * 50
@@ -108,14 +109,12 @@ class Verdicts:
         stage = await set_up(broker)
         with stage.worker(flags={"--session-timeout": "12"}).start() as worker:
             await send(broker.bootstrap, stage.topic, [event("start", number) for number in range(20)])
-            await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in range(20)])
-            await worker.reaches(20, "open_spans")
-            worker.signal(signal.SIGSTOP)
-            for _ in range(7):
-                await asyncio.sleep(1)  # the clients' own rhythm
-                await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in range(20)])
-            worker.signal(signal.SIGCONT)
-            await send(broker.bootstrap, stage.topic, [event("end", number) for number in range(20)])
+            async with beating(stage, range(20)):
+                await worker.reaches(20, "open_spans")
+                worker.signal(signal.SIGSTOP)
+                await asyncio.sleep(7)  # the freeze itself
+                worker.signal(signal.SIGCONT)
+                await send(broker.bootstrap, stage.topic, [event("end", number) for number in range(20)])
             async with stage.reader("finalized") as finals:
                 await finals.until(20)
                 found = by_span(await finals.quiet(2))

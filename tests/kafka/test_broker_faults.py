@@ -13,7 +13,7 @@ from tests.brokers.kafka import ApacheKafka
 from tests.client.app import HELD
 from tests.contracts.crashes import STEADY
 from tests.contracts.instances import LEASE, app, closed, staged
-from tests.contracts.load import completed_once, finals_of, load
+from tests.contracts.load import beating, completed_once, finals_of, load
 from tests.contracts.stage import set_up_mixed
 from tests.traffic import event, send
 from tests.waiting import until, until_true
@@ -48,8 +48,7 @@ async def test_a_restart_under_load(kafka: ApacheKafka, broker: Broker) -> None:
         await asyncio.to_thread(kafka.start)
         await sending
         found = await finals_of(stage, SPANS)
-        assert worker.readiness()["ready"]
-        assert worker.exit_code is None
+        await asyncio.to_thread(worker.wait_until_ready)
         assert "Traceback" not in worker.log
     completed_once(found, SPANS, broker=broker)
 
@@ -59,14 +58,14 @@ async def test_a_restart_under_beating_spans(kafka: ApacheKafka, broker: Broker)
     stage = await set_up_mixed(broker)
     with stage.worker().start() as worker:
         for topic, spans in zip(stage.inputs, SHARES, strict=True):
-            await send(broker.bootstrap, topic, [event(kind, n) for n in spans for kind in ("start", "heartbeat")])
-        await worker.reaches(40, "evidence_total")
-        kafka.kill()
-        await not_ready(worker, "the broker has not answered")  # for longer than what a beating span is given
-        await asyncio.to_thread(kafka.start)
-        for kind in ("heartbeat", "end"):
+            await send(broker.bootstrap, topic, [event("start", n) for n in spans])
+        async with beating(stage, *SHARES):
+            await worker.reaches(40, "evidence_total")
+            kafka.kill()
+            await not_ready(worker, "the broker has not answered")  # for longer than what a beating span is given
+            await asyncio.to_thread(kafka.start)
             for topic, spans in zip(stage.inputs, SHARES, strict=True):
-                await send(broker.bootstrap, topic, [event(kind, n) for n in spans])
+                await send(broker.bootstrap, topic, [event("end", n) for n in spans])
         found = await finals_of(stage, 20)
     completed_once(found, 20, broker=broker)
 
@@ -94,7 +93,7 @@ async def test_a_full_disk(kafka: ApacheKafka, broker: Broker) -> None:
         sending = asyncio.ensure_future(load(stage, SPANS, seconds=6))
         await worker.reaches(500, "evidence_total")
         kafka.fill_disk()
-        await asyncio.to_thread(until, lambda: not kafka.alive, limit_seconds=20)
+        await asyncio.to_thread(until, lambda: not kafka.alive)
         await not_ready(worker)
         kafka.kill()
         await asyncio.to_thread(kafka.start)
@@ -132,7 +131,7 @@ async def test_sigterm_without_a_broker(kafka: ApacheKafka, broker: Broker, faul
         take_away, give_back = (kafka.kill, kafka.start) if fault == "killed" else (kafka.pause, kafka.resume)
         take_away()
         try:
-            assert await asyncio.to_thread(worker.terminate, limit_seconds=30) == 0
+            assert await asyncio.to_thread(worker.terminate) == 0
         finally:
             await asyncio.to_thread(give_back)
         assert "Unclosed" not in worker.log
@@ -149,4 +148,4 @@ async def not_ready(worker: Worker, why: str = "") -> None:
         told = await asyncio.to_thread(worker.readiness)
         return not told["ready"] and why in told["reason"]
 
-    await until_true(is_so, limit_seconds=20)
+    await until_true(is_so)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import Broker
+from tests.contracts.load import beating
 from tests.contracts.stage import set_up
 from tests.traffic import by_span, event, send
 
@@ -25,14 +26,12 @@ async def test_a_worker_with_a_wrong_clock_closes_nothing_wrongly(
     clock.write_text(str(first))
     with stage.worker(module=("tests.wall_clock_off", str(clock))).start() as worker:
         await send(broker.bootstrap, stage.topic, [event("start", number) for number in (*LIVING, *DEAD)])
-        await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in (*LIVING, *DEAD)])
-        for second in range(8):
-            if second == 2:
-                clock.write_text(str(then))
-            await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in LIVING])
-            await asyncio.sleep(1)  # the clients' own rhythm
-        async with stage.reader("finalized") as finals:
-            found = by_span(await finals.until(len(DEAD)))
+        await send(broker.bootstrap, stage.topic, [event("heartbeat", number) for number in DEAD])
+        async with beating(stage, LIVING), stage.reader("finalized") as finals:
+            await asyncio.sleep(2)  # with the one clock
+            clock.write_text(str(then))
+            await finals.until(len(DEAD))
+            found = by_span(await finals.quiet(6))  # and with the other, for longer than a beating span is given
             causes = {number: [one.cause for one in closed] for number, closed in found.items()}
             assert causes == {number: ["heartbeat_lost"] for number in DEAD}
             await send(broker.bootstrap, stage.topic, [event("end", number) for number in LIVING])

@@ -14,14 +14,17 @@ from tests.contracts.load import completed_once
 from tests.contracts.stage import has_partitions, set_up
 from tests.traffic import by_span, event, move_offsets, send
 
+SESSION = "180"
+"""Seconds, several times as many as any of these tests waits."""
+
 
 class TestGroups(Groups):
     """See the contract."""
 
     async def test_a_killed_static_member_is_back_at_once(self, broker: Broker) -> None:
-        """With `--instance-id` a killed worker reads new records within seconds, though its session lasts 30."""
+        """With `--instance-id` a killed worker reads new records long before its session of minutes is over."""
         stage = await set_up(broker)
-        flags = {"--instance-id": "one", "--session-timeout": "30"}
+        flags = {"--instance-id": "one", "--session-timeout": SESSION}
         with stage.worker(terms=STEADY, flags=flags).start() as worker:
             await send(broker.bootstrap, stage.topic, [event("start", number) for number in range(20)])
             await worker.reaches(20, "evidence_total")
@@ -29,20 +32,19 @@ class TestGroups(Groups):
             await send(broker.bootstrap, stage.topic, [event("end", number) for number in range(20)])
             worker.start(ready=False)
             async with stage.reader("finalized") as finals:
-                await finals.until(20, limit_seconds=12)
+                await finals.until(20)
                 found = by_span(await finals.quiet(1))
         completed_once(found, 20, broker=broker)
 
     async def test_a_static_member_that_leaves(self, broker: Broker) -> None:
         """With `--leave` SIGTERM gives the partitions up: another worker has them long before the session is over."""
         stage = await set_up(broker)
-        first = stage.worker(terms=STEADY, flags={"--instance-id": "1", "--session-timeout": "30", "--leave": ""})
-        second = stage.worker(terms=STEADY, flags={"--instance-id": "2", "--session-timeout": "30"})
+        first = stage.worker(terms=STEADY, flags={"--instance-id": "1", "--session-timeout": SESSION, "--leave": ""})
+        second = stage.worker(terms=STEADY, flags={"--instance-id": "2", "--session-timeout": SESSION})
         with first.start(), second:
             assert first.terminate() == 0
             second.start(ready=False)
-            async with asyncio.timeout(12):
-                await has_partitions(second, 4)
+            await has_partitions(second, 4)
 
     async def test_deleted_offsets_are_not_missed(self, broker: Broker) -> None:
         """The group's offsets are gone: reading goes on after the state; each span once."""

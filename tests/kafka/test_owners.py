@@ -76,5 +76,5 @@ async def one_ended(first: Worker, second: Worker) -> tuple[Worker, Worker]:
     async def is_so() -> bool:
         return first.exit_code is not None or second.exit_code is not None
 
-    await until_true(is_so, limit_seconds=40)
+    await until_true(is_so)
     return (first, second) if first.exit_code is not None else (second, first)

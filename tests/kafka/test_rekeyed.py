@@ -6,7 +6,7 @@ from aiokafka.admin import NewPartitions
 
 from tests.brokers import Broker
 from tests.contracts.crashes import STEADY
-from tests.contracts.load import completed_once, finals_of, load
+from tests.contracts.load import beating, completed_once, finals_of, load
 from tests.contracts.rekeyed import Rekeyed, open_spans, shares
 from tests.contracts.stage import has_partitions, set_up
 from tests.traffic import admin, event, scatter
@@ -39,10 +39,10 @@ class TestRekeyed(Rekeyed):
         one, other = stage.worker(flags=flags), stage.worker(flags=flags)
         with one.start(ready=False), other.start(ready=False):
             await shares(one, other)
-            beating = [event(kind, number) for kind in ("start", "heartbeat") for number in range(40)]
-            await scatter(broker.bootstrap, stage.topic, beating, partitions=2)
-            await open_spans(40, one, other)
-            other.kill()
+            await scatter(broker.bootstrap, stage.topic, [event("start", n) for n in range(40)], partitions=2)
+            async with beating(stage, range(40)):
+                await open_spans(40, one, other)
+                other.kill()
             await scatter(broker.bootstrap, stage.topic, [event("end", n) for n in range(40)], partitions=2)
             await one.reaches(4, "source_clock_lag_seconds", input=stage.topic)
             assert one.metric("may_close") == 0

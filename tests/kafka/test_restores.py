@@ -88,15 +88,15 @@ async def test_a_changelog_compacted_in_the_middle_with_marker_tails(broker: Bro
 
 
 async def joined(worker: Worker, stage: Stage) -> None:
-    """Start a worker and wait until the group has begun to rebalance for it."""
+    """Start a second worker and wait until the group knows it, and so rebalances or has done so."""
     worker.start(ready=False)
     async with admin(stage.broker.bootstrap) as client:
 
-        async def rebalances() -> bool:
+        async def is_a_member() -> bool:
             ((group,),) = [answer.groups for answer in await client.describe_consumer_groups([stage.name])]
-            return bool(group[2] == "PreparingRebalance")
+            return len(group[5]) == 2  # its members
 
-        await until_true(rebalances)
+        await until_true(is_a_member)
 
 
 async def beat(stage: Stage, seq: int) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from finalizer.embedded.readiness import free_port
 from tests.brokers import Broker
 from tests.brokers.secured import SECRET, STRANGER, USER, SecuredKafka, token
 from tests.cli.runs import run
@@ -16,6 +15,7 @@ from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of
 from tests.contracts.stage import Stage, set_up, set_up_mixed
 from tests.contracts.startup import ended
+from tests.ports import free_port
 from tests.traffic import event, send
 
 SPANS = 20
