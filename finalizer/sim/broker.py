@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from finalizer.changelog import Change
+from finalizer.core.sources import Place
 from finalizer.core.terms import SECOND
 from finalizer.pipeline import Header, Output
 
@@ -45,18 +46,22 @@ class Log:
         self.first = 0
         """What lies before was deleted."""
         self.end = 0
+        self.told = 0
+        """The end without the marks that come again and again."""
 
-    def append(self, key: bytes | None, value: bytes | None, timestamp: int) -> Record:
-        """Take a record with a timestamp in ms."""
+    def append(self, key: bytes | None, value: bytes | None, timestamp: int, *, tells: bool = True) -> Record:
+        """Take a record with a timestamp in ms; one that does not tell anything of a span is a mark."""
         record = Record(self.topic, self.partition, self.end, timestamp, key, value)
         self.records.append(record)
         self._offsets.append(self.end)
         self.end += 1
+        self.told = self.end if tells else self.told
         return record
 
     def skip(self) -> None:
         """Leave an offset without a record."""
         self.end += 1
+        self.told = self.end
 
     def read(self, position: int, most: int, until: int) -> tuple[list[Record], int]:
         """At most `most` records from `position` on, below `until`; and the position behind them."""
@@ -124,8 +129,10 @@ class _Producer:
 class Broker:
     """Everything that outlives a worker. `epoch` None: written without a transaction."""
 
-    def __init__(self, topics: Iterable[str], partitions: int) -> None:
+    def __init__(self, topics: Iterable[str], partitions: int, sources: Iterable[Place] = ()) -> None:
         self.inputs = {topic: [Log(topic, number) for number in range(partitions)] for topic in topics}
+        self.sources = {place: Log(*place) for place in sources}
+        """What is re-keyed before a worker reads it."""
         self.outputs: list[Written] = []
         self.changelogs: list[list[Batch]] = [[] for _ in range(partitions)]
         """Every batch that was ever written."""

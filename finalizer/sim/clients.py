@@ -80,7 +80,9 @@ class Crowd:
         self.pending -= 1
         given = plan.inputs[event.to]
         number = partition_of(client.name, plan.partitions)
-        log = broker.inputs[given.topic][number]
+        if plan.sources:
+            number = span_key(client.name)[-1] % plan.sources
+        log = broker.sources[given.topic, number] if plan.sources else broker.inputs[given.topic][number]
         stamp = EPOCH + event.at + client.clock
         if len(self.landed) % 50 == 49:
             log.skip()  # a marker of somebody's transaction

@@ -7,16 +7,19 @@ from typing import Any
 
 from finalizer.core.terms import MINUTE, SECOND
 from finalizer.sim.lives import Lives
-from finalizer.sim.ordeals import crowded, cut_off, eaten, mass_death
+from finalizer.sim.ordeals import crowded, cut_off, eaten, mass_death, rekeyed
 from finalizer.sim.plan import MILLISECOND, Client, Fault, Input, Plan, What, Where
 
 LONG_OUTAGE = (5 * SECOND, 25 * SECOND)
 SHORT_OUTAGE = (200 * MILLISECOND, 1500 * MILLISECOND)
 """Too short for a worker to notice; clients are back at once."""
-_COMMITS = (Where.BEFORE_BEGIN, Where.BEFORE_OUTPUTS, Where.BETWEEN_SENDS, Where.BEFORE_COMMIT, Where.BEFORE_ACK)
+_COMMITS = (
+    *(Where.BEFORE_BEGIN, Where.BEFORE_OUTPUTS, Where.BETWEEN_SENDS, Where.BEFORE_COMMIT, Where.BEFORE_ACK),
+    *(Where.PRESUMED_SENT,) * 3,  # what a timer decides is seldom in hand, and is to be met as often as the rest
+)
 _RESTORES = (Where.FENCED, Where.RESTORING, Where.BEFORE_TOUCH)
 _HOUR = 60 * MINUTE
-_ORDEALS = ((0.1, mass_death), (0.18, crowded), (0.22, cut_off), (0.27, eaten))
+_ORDEALS = ((0.1, mass_death), (0.18, crowded), (0.22, cut_off), (0.27, eaten), (0.37, rekeyed))
 """Kinds of worlds, and the share of all up to which they are made."""
 
 

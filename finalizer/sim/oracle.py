@@ -198,7 +198,7 @@ class Oracle:
             yield Finding(Trouble.WRONG, f"{value!r} was rejected")
 
     def _changelog(self, number: int) -> Iterator[Finding]:
-        codec = StateCodec(list(self._world.scene.stamped), number)
+        codec = StateCodec(self._world.scene.named, number)
         before: Watermark | None = None
         for batch in self._world.scene.broker.changelogs[number]:
             if batch.transaction is not None and batch.transaction.fate is not Fate.COMMITTED:

@@ -1,5 +1,5 @@
 """Worlds in which one safety is needed: most clients die at once, more is open than there is room for, all clients are
-cut off for minutes, or records are gone before they were read.
+cut off for minutes, records are gone before they were read, or come by way of those who re-key them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from random import Random
 import msgspec
 
 from finalizer.core.terms import SECOND
-from finalizer.sim.plan import MILLISECOND, Client, Event, Fault, Plan, What
+from finalizer.sim.plan import MILLISECOND, Client, Event, Fault, Input, Plan, What, Where
 
 ROOM = 10
 """Open spans that a worker may have."""
 AT_ONCE = 5
 """Records of one poll: so many more may be open until there is room again."""
 BEAT = 2 * SECOND
+QUICK = SECOND // 4 + 137_000
+"""Between two polls, as `shell` fetches: what is re-keyed waits for three of them, and is not to count as a backlog."""
+_REKEYING = (Where.BEFORE_EVIDENCE, Where.BETWEEN_EVIDENCE, Where.BEFORE_WRITTEN, Where.BEFORE_OFFSETS)
 DEAD = 3
 """Clients that die and do not tell."""
 
@@ -78,6 +81,46 @@ def eaten(plan: Plan, chance: Random) -> Plan:
         workers=(0,),
         faults=(Fault(at=at, what=what, lasts=lasts), Fault(at=at + lasts - SECOND, what=What.RETAIN)),
     )
+
+
+def rekeyed(plan: Plan, chance: Random) -> Plan:
+    """Nothing comes by its trace: sources are re-keyed, by processes that are killed, stand still or are cut off."""
+    sources = chance.choice((1, 2, 3))
+    faults = [
+        fault
+        for _ in range(chance.randint(2, 5))
+        for fault in _without_owner(chance, plan.lasts, source=chance.randrange(sources))
+    ]
+    if chance.random() < 0.4:
+        at = chance.randint(10 * SECOND, plan.lasts * 7 // 10) // MILLISECOND * MILLISECOND
+        faults.append(Fault(at=at, what=What.SLOW, lasts=chance.randint(1_000, 4_000) * MILLISECOND))
+    clients = (msgspec.structs.replace(one, events=_usable(one.events)) for one in plan.clients)
+    return msgspec.structs.replace(
+        plan,
+        inputs=(Input(topic="spans.events"),),
+        sources=sources,
+        cadence=QUICK,
+        latency=chance.choice((10, 60, 200)) * MILLISECOND,
+        most_records=500,
+        clients=tuple(client for client in clients if client.events),
+        faults=tuple(sorted((*plan.faults, *faults), key=lambda fault: fault.at)),
+    )
+
+
+def _without_owner(chance: Random, lasts: int, *, source: int) -> Iterator[Fault]:
+    """Nobody re-keys a source for a while; and perhaps again, while what has waited is written."""
+    at = chance.randint(3 * SECOND // MILLISECOND, lasts * 7 // 10 // MILLISECOND) * MILLISECOND
+    what = chance.choice((What.KILL, What.KILL, What.FREEZE, What.FREEZE, What.CUT))
+    where = None if what is What.CUT else chance.choice((None, *_REKEYING))
+    away = chance.randint(*chance.choice(((1_000, 3_000), (8_000, 25_000)))) * MILLISECOND
+    yield Fault(at=at, what=what, lasts=away, source=source, where=where)
+    if chance.random() < 0.5:
+        again, gone = at + away + chance.randint(0, 4_000) * MILLISECOND, chance.randint(1_000, 25_000) * MILLISECOND
+        yield Fault(at=again, what=What.KILL, lasts=gone, source=source, where=Where.BETWEEN_EVIDENCE)
+
+
+def _usable(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    return tuple(msgspec.structs.replace(one, to=0) for one in events if one.type is not None)
 
 
 def _beating(chance: Random, number: int, begins: int, back: int) -> Client:

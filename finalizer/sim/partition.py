@@ -145,7 +145,9 @@ class Partition:
             for _ in group:
                 self._queue.popleft()
 
-    def write(self, changes: list[Change], outputs: Sequence[Output], durable: Callable[[], None]) -> Process:
+    def write(
+        self, changes: list[Change], outputs: Sequence[Output], durable: Callable[[], None], *, of_timer: bool = False
+    ) -> Process:
         """Make changes and outputs durable; `durable` is told when they are, whether or not we hear of it."""
         host, number, epoch = self._host, self.number, self._epoch
         broker, again = host.broker, epoch is None
@@ -157,7 +159,7 @@ class Partition:
             if host.reach(Where.BEFORE_OUTPUTS):
                 yield 0
             yield from host.call(lambda now: broker.send(number, epoch, outputs, now=now), repeats=again)
-            if host.reach(Where.BETWEEN_SENDS):
+            if host.reach(Where.PRESUMED_SENT if of_timer else Where.BETWEEN_SENDS):
                 yield 0
         yield from host.call(lambda now: broker.log(number, epoch, changes, now=now, durable=durable), repeats=again)
         if epoch is not None:
@@ -183,7 +185,8 @@ class Partition:
         log, position = host.broker.inputs[topic][self.number], self._positions[topic]
         until = self._fetched.get(topic)
         if until is None or len(self._inbox) >= INBOX_FRAMES:
-            course.clock.moved(topic, position=position)
+            if topic != course.evidence:
+                course.clock.moved(topic, position=position)
         else:
             del self._fetched[topic]
             if position < log.first:
@@ -192,7 +195,8 @@ class Partition:
             records, end = log.read(position, host.most_records, until)
             if end > position and not (topic in self._goes_on and host.loses_frame()):
                 self._accept(Frame(topic, position, end, records))
-            course.clock.answered(topic, arrived_at=host.time(), position=end, highwater=until)
+            if topic != course.evidence:
+                course.clock.answered(topic, arrived_at=host.time(), position=end, highwater=until)
             if topic in self._unsought:
                 self._unsought.discard(topic)
                 end = course.decided[topic] + 1
@@ -245,9 +249,8 @@ class Partition:
         of_timer, sends = group[0].watermark is None, bool(whole.outputs)
         for write in self._changelog.writes(whole, of_timer=of_timer, sends=sends):
             outputs = whole.outputs if write.sends else ()
-            yield from self.write(
-                write.changes, outputs, self._noted(decisions, write.changes, unsent=sends and not write.sends)
-            )
+            noted = self._noted(decisions, write.changes, unsent=sends and not write.sends)
+            yield from self.write(write.changes, outputs, noted, of_timer=of_timer)
         self._touched_at = self._host.time()
         for decided in group:
             if decided.watermark is not None:

@@ -46,6 +46,8 @@ class Where(Enum):
     BEFORE_BEGIN = "before begin"
     BEFORE_OUTPUTS = "before outputs"
     BETWEEN_SENDS = "between sends"
+    PRESUMED_SENT = "presumed sent"
+    """The same of what a timer decided."""
     BEFORE_COMMIT = "before commit"
     BEFORE_ACK = "before ack"
     """After the commit, before anybody was told."""
@@ -55,6 +57,14 @@ class Where(Enum):
     """In a restore: half of the changelog is read."""
     BEFORE_TOUCH = "before touch"
     """In a restore: the state is there, the first write is not made yet."""
+    BEFORE_EVIDENCE = "before evidence"
+    """Re-keying: what was read is not written yet."""
+    BETWEEN_EVIDENCE = "between evidence"
+    """Re-keying: a part of it is written."""
+    BEFORE_WRITTEN = "before written"
+    """Re-keying: all of it is written, and nobody vouches for it yet."""
+    BEFORE_OFFSETS = "before offsets"
+    """Re-keying: before the group hears of it."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,8 +74,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: What
     lasts: int = 0
     worker: int = 0
+    source: int | None = None
+    """Not a worker, but whoever re-keys this source partition."""
     where: Where | None = None
     """Not at `at`, but the first time after it that the worker comes here."""
+
+    @property
+    def seat(self) -> int:
+        """Whose process it is about."""
+        return self.worker if self.source is None else -1 - self.source
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,5 +140,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Partitions stay where they are in a rebalance, as far as they can."""
     clients: tuple[Client, ...]
     faults: tuple[Fault, ...]
+    sources: int = 0
+    """Partitions of the only input, if it is re-keyed; 0: it is direct."""
     lasts: int
     """When the last client is at its end and everything is whole again; then the world goes on until all is closed."""

@@ -11,6 +11,7 @@ import yaml
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.core.safety import Releases
+from finalizer.core.sources import Place
 from finalizer.core.terms import SECOND
 from finalizer.pipeline import Decode, Encoding
 from finalizer.policy.load import Policy, load
@@ -22,6 +23,8 @@ from finalizer.sim.shadow import Shadow
 
 EPOCH = 1_747_648_800 * SECOND
 """The beginning of every world."""
+EVIDENCE = "evidence"
+"""The topic of what was re-keyed."""
 COMMIT_EVERY = 2 * SECOND
 """The group hears of a partition's progress this often."""
 
@@ -73,11 +76,13 @@ class Scene:
         self.plan = plan
         self.policy = _policy(plan)
         self.kernel = Kernel(EPOCH)
-        topics = [one.topic for one in plan.inputs]
-        self.broker = Broker(topics, plan.partitions)
+        self.named = [one.topic for one in plan.inputs]
+        self.stamped = {EVIDENCE: True} if plan.sources else {one.topic: not one.create_time for one in plan.inputs}
+        """Topics that workers read -> their timestamps are the broker's."""
+        self.places: list[Place] = [(self.named[0], number) for number in range(plan.sources)]
+        self.broker = Broker(self.stamped, plan.partitions, self.places)
         self.group = Group(plan.partitions, sticky=plan.sticky)
-        self.stamped = {one.topic: not one.create_time for one in plan.inputs}
-        self.decoders: Mapping[str, Decode] = {topic: NativeDecoder().decode for topic in topics}
+        self.decoders: Mapping[str, Decode] = {topic: NativeDecoder().decode for topic in self.named}
         self.encoding = Encoding(encode_json, JSON)
         self.shadows = [Shadow() for _ in range(plan.partitions)]
         self.findings: list[Finding] = []
@@ -89,6 +94,8 @@ class Scene:
         self.reached: Callable[[int, Where], None] = lambda _seat, _where: None
         self.loses_frame: Callable[[int], bool] = lambda _seat: False
         self.exited: Callable[[int], None] = lambda _seat: None
+        self.rekeyed: dict[Place, int] = {}
+        """Source partition -> where the group would read on."""
         self._committed: dict[int, tuple[int, dict[str, int]]] = {}
 
     def find(self, trouble: Trouble, what: str) -> None:
@@ -110,7 +117,8 @@ _policies: dict[str, Policy] = {}
 
 
 def _policy(plan: Plan) -> Policy:
-    text = yaml.safe_dump({**plan.config, "inputs": [{"topic": one.topic} for one in plan.inputs]})
+    rekey = "always" if plan.sources else "never"
+    text = yaml.safe_dump({**plan.config, "inputs": [{"topic": one.topic, "rekey": rekey} for one in plan.inputs]})
     if text not in _policies:
         _policies.clear()
         _policies[text] = load(text)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from finalizer.sim.plan import MILLISECOND, Client, Event, Plan
+from finalizer.sim.plan import MILLISECOND, Client, Event, Fault, Plan
 from finalizer.sim.scene import Trouble
 from finalizer.sim.trial import tried
 
@@ -74,9 +74,15 @@ def _with_events(plan: Plan, place: int, events: Sequence[Event]) -> tuple[Clien
     return (*plan.clients[:place], client, *plan.clients[place + 1 :])
 
 
+def _first_source(fault: Fault) -> Fault:
+    return fault if fault.source is None else msgspec.structs.replace(fault, source=0)
+
+
 def _simpler(plan: Plan) -> Iterator[dict[str, Any]]:
     """Changes that make a world simpler without making it smaller."""
     yield {"partitions": 1}
+    if plan.sources:
+        yield {"sources": 1, "faults": tuple(_first_source(fault) for fault in plan.faults)}
     yield {"behind": 0}
     yield {"latency": MILLISECOND * 4}
     yield {"most_records": 500}

@@ -12,14 +12,15 @@ from enum import Enum
 from finalizer.changelog import Changelog, Restored
 from finalizer.codecs.state import StateCodec
 from finalizer.core.model import Coordinates
+from finalizer.core.sources import Sources
 from finalizer.core.terms import SECOND
-from finalizer.course import Course, Hole, first_watermark, past_gaps
+from finalizer.course import Course, Hole, RekeyedInput, first_watermark, past_gaps
 from finalizer.sim.broker import Fenced
 from finalizer.sim.group import SESSION, Answer
 from finalizer.sim.kernel import Killed, Process, Task
 from finalizer.sim.partition import Calling, Partition, T, Unanswered
 from finalizer.sim.plan import Where
-from finalizer.sim.scene import Scene, Trouble
+from finalizer.sim.scene import EVIDENCE, Scene, Trouble
 
 REQUEST_TIMEOUT = 10 * SECOND
 RETRY = SECOND // 5
@@ -257,6 +258,7 @@ class Worker:
             dict.fromkeys(topics, -1),
             delivery="exactly_once" if plan.exactly_once else "effectively_once",
             partitions=plan.partitions,
+            sources=scene.named if scene.places else (),
         )
         first = {topic: broker.inputs[topic][number].first for topic in topics}
         watermark, _ = past_gaps(watermark, first, restored.states)
@@ -269,9 +271,10 @@ class Worker:
             put_aside=self._put_aside,
             number=number,
             releases=scene.releases,
+            rekeyed=RekeyedInput(EVIDENCE, Sources(scene.places)) if scene.places else None,
         )
         course.fill(restored)
-        changelog = Changelog(StateCodec(topics, number), watermark, restored.blocks)
+        changelog = Changelog(StateCodec(scene.named, number), watermark, restored.blocks)
         partition = Partition(self, number, course, changelog=changelog, epoch=epoch, shadow=scene.shadows[number])
         if restored.unsent:
             yield from partition.again(*course.unsent(restored.unsent))
@@ -284,7 +287,7 @@ class Worker:
     def _read(self, number: int) -> Calling[Restored]:
         """The changelog, and if it holds what became durable."""
         self.scene.restores += 1
-        codec, restored = StateCodec(list(self.stamped), number), Restored()
+        codec, restored = StateCodec(self.scene.named, number), Restored()
         shadow = self.scene.shadows[number]
         changes, version = yield from self.call(lambda _: (list(self.broker.changelog(number)), shadow.version))
         half = len(changes) // 2

@@ -14,6 +14,7 @@ from finalizer.pipeline import Topic
 from finalizer.sim.clients import Crowd
 from finalizer.sim.group import SESSION
 from finalizer.sim.plan import Fault, Plan, What, Where
+from finalizer.sim.rekeyer import Rekeyer
 from finalizer.sim.scene import EPOCH, Scene, Trouble
 from finalizer.sim.shadow import memory_apart
 from finalizer.sim.worker import Worker
@@ -37,6 +38,7 @@ class World:
         self.deleted: dict[tuple[str, int], tuple[int, range]] = {}
         """Topic and partition -> when records of it were deleted, and the offsets of those that nobody had read."""
         self._workers: dict[int, Worker] = {}
+        self._rekeyers: dict[int, Rekeyer] = {}
         self._members = 0
         self._armed: list[Fault] = []
         self._lost_frames: dict[int, int] = {}
@@ -47,6 +49,8 @@ class World:
         for seat, at in enumerate(plan.workers):
             self.scene.kernel.at(EPOCH + at, partial(self._start, seat))
             self._until(EPOCH + at)
+        for source in range(plan.sources):
+            self._start_rekeyer(-1 - source)
         if self.scene.policy.limits.open_spans is not None:
             self.scene.kernel.at(EPOCH, self._weigh)
         for fault in plan.faults:
@@ -93,7 +97,7 @@ class World:
 
     def _closed(self) -> bool:
         """True if nothing is open, unread, or not yet durable."""
-        if self.crowd.pending:
+        if self.crowd.pending or not all(one.alive and one.clean for one in self._rekeyers.values()):
             return False
         living = [worker for worker in self._workers.values() if worker.alive]
         having = {number: one for worker in living for number, one in worker.partitions.items()}
@@ -101,7 +105,7 @@ class World:
             one = having.get(number)
             if one is None or not one.running or not one.clean or one.course.spans.open:
                 return False
-            if any(log[number].end > one.durable[topic] + 1 for topic, log in self.scene.broker.inputs.items()):
+            if any(log[number].told > one.durable[topic] + 1 for topic, log in self.scene.broker.inputs.items()):
                 return False
         return True
 
@@ -111,7 +115,7 @@ class World:
             for number, partition in worker.partitions.items():
                 if not (worker.alive and partition.running and partition.clean):
                     continue
-                codec, restored = StateCodec(list(scene.stamped), number), Restored()
+                codec, restored = StateCodec(scene.named, number), Restored()
                 for key, value in scene.broker.changelog(number):
                     restored.apply(codec, key, value)
                 spans = partition.course.spans
@@ -142,7 +146,25 @@ class World:
 
     def _start_later(self, seat: int, after: int) -> None:
         self._until(self.now + after)
-        self.scene.kernel.at(self.now + after, lambda: self._start(seat))
+        self.scene.kernel.at(self.now + after, lambda: self._start(seat) if seat >= 0 else self._start_rekeyer(seat))
+
+    def _start_rekeyer(self, seat: int) -> None:
+        former = self._rekeyers.get(seat)
+        if former is not None and former.alive:
+            former.replaced = True
+        self._rekeyers[seat] = Rekeyer(self.scene, seat, self.scene.places[-1 - seat])
+
+    def _replace_after(self, one: Worker | Rekeyer, lasts: int) -> None:
+        """Whoever re-keys and is away for longer than its session has a successor, and may go on beside it."""
+        if isinstance(one, Rekeyer) and lasts > SESSION:
+            self.scene.kernel.at(self.now + SESSION, lambda: self._succeed(one))
+
+    def _succeed(self, one: Rekeyer) -> None:
+        if one.alive and self._rekeyers[one.seat] is one:
+            self._start_rekeyer(one.seat)
+
+    def _process(self, seat: int) -> Worker | Rekeyer | None:
+        return self._workers.get(seat) if seat >= 0 else self._rekeyers.get(seat)
 
     def _exited(self, seat: int) -> None:
         self._start_later(seat, RESTART)
@@ -158,7 +180,7 @@ class World:
             self._armed.append(fault)
             return
         self._broken[fault.what.value] += 1
-        broker, worker = self.scene.broker, self._workers.get(fault.worker)
+        broker, worker = self.scene.broker, self._process(fault.seat)
         self._until(self.now + fault.lasts)
         match fault.what:
             case What.DOWN:
@@ -179,19 +201,22 @@ class World:
             case _ if worker is not None and worker.alive:
                 self._break_worker(worker, fault)
 
-    def _break_worker(self, worker: Worker, fault: Fault) -> None:
+    def _break_worker(self, worker: Worker | Rekeyer, fault: Fault) -> None:
         self._until(self.now + fault.lasts)
         match fault.what:
             case What.KILL:
                 worker.die()
                 self._start_later(worker.seat, fault.lasts)
             case What.STOP:
+                assert isinstance(worker, Worker), "whoever re-keys is killed, or stands still"
                 worker.leave()
                 self._start_later(worker.seat, fault.lasts + SESSION)
             case What.FREEZE:
                 worker.frozen_until = self.now + fault.lasts
+                self._replace_after(worker, fault.lasts)
             case What.CUT:
                 worker.cut_until = self.now + fault.lasts
+                self._replace_after(worker, fault.lasts)
             case What.LOSE_FRAME:
                 self._lost_frames[worker.seat] = self._lost_frames.get(worker.seat, 0) + 1
 
@@ -213,7 +238,7 @@ class World:
                 self.deleted[topic, number] = self.now, range(read, log.first)
 
     def _durable(self, number: int) -> Mapping[str, int]:
-        codec, restored = StateCodec(list(self.scene.stamped), number), Restored()
+        codec, restored = StateCodec(self.scene.named, number), Restored()
         for key, value in self.scene.broker.changelog(number):
             restored.apply(codec, key, value)
         return {} if restored.watermark is None else restored.watermark.offsets
@@ -223,10 +248,12 @@ class World:
 
     def _reached(self, seat: int, where: Where) -> None:
         for fault in self._armed:
-            if fault.worker == seat and fault.where is where:
+            if fault.seat == seat and fault.where is where:
                 self._armed.remove(fault)
                 self._broken[f"{fault.what.value} {where.value}"] += 1
-                self._break_worker(self._workers[seat], fault)
+                worker = self._process(seat)
+                assert worker is not None
+                self._break_worker(worker, fault)
                 return
 
     def _loses_frame(self, seat: int) -> bool:

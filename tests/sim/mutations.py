@@ -17,9 +17,11 @@ from finalizer.core.law import LAW, Act
 from finalizer.core.model import End, Evidence, Moment, Phase
 from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Breaker, Outages, Pause
+from finalizer.core.sources import Sources
 from finalizer.core.state import State
 from finalizer.course import Course
 from finalizer.pipeline import Decision
+from finalizer.rekeying import Group, Rekeying
 from finalizer.sim.broker import Broker, _Producer
 
 Patch = pytest.MonkeyPatch
@@ -197,6 +199,42 @@ def torn_group(patch: Patch) -> None:
     patch.setattr(Changelog, "_records", lambda *args, **named: records(*args, **named)[-1:])
 
 
+def fastest_source(patch: Patch) -> None:
+    """The source that is read furthest speaks for those that are behind it."""
+    patch.setattr(Sources, "time", property(lambda self: max(self.clocks.values(), default=0)))
+    patch.setattr(Sources, "caught_up", True)
+
+
+def deaf_sources(patch: Patch) -> None:
+    """What a mark tells of the time in which its source could not be heard is not listened to."""
+    told = Sources.told
+    patch.setattr(
+        Sources, "told", lambda self, vouched: told(self, msgspec.structs.replace(vouched, deaf=(), blind=False))
+    )
+
+
+def unmarked_source_passed_over(patch: Patch) -> None:
+    """A source that nobody has vouched for since the start holds nothing back."""
+    patch.setattr(Sources, "time", property(lambda self: min(self.clocks.values(), default=0)))
+
+
+def marks_ignored(patch: Patch) -> None:
+    """Nobody listens to what those who re-key vouch for."""
+    patch.setattr(Sources, "told", lambda *_: None)
+
+
+def committed_before_written(patch: Patch) -> None:
+    """Whoever re-keys counts as re-keyed what it has read."""
+    begin = Rekeying.begin
+
+    def hasty(self: Rekeying, *given: Any, **named: Any) -> Group:
+        group = begin(self, *given, **named)
+        self.decided = max(self.decided, group.end - 1)
+        return group
+
+    patch.setattr(Rekeying, "begin", hasty)
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     watermark_dropped,
     ack_before_commit,
@@ -217,8 +255,17 @@ MUTATIONS: tuple[Mutation, ...] = (
     torn_group,
     no_breaker,
     no_room_made,
-    no_suspicion,
-    no_credit,
     gap_unmarked,
     frames_matter,
+)
+OF_OUTAGES: tuple[Mutation, ...] = (
+    no_suspicion,
+    no_credit,
+)
+OF_REKEYING: tuple[Mutation, ...] = (
+    fastest_source,
+    unmarked_source_passed_over,
+    deaf_sources,
+    marks_ignored,
+    committed_before_written,
 )

@@ -1,0 +1,173 @@
+"""Who re-keys one source partition in a made world: a process from its start to its death, by the rules of `shell`.
+
+What it reads it writes to the evidence, and vouches for it by marks, beside that. The group hears of its progress now
+and then: whoever comes next writes again what came after that.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from finalizer.codecs.evidence import encode_mark
+from finalizer.codecs.native import NativeDecoder
+from finalizer.codecs.parts import Part
+from finalizer.core.model import Coordinates
+from finalizer.core.sources import Place
+from finalizer.core.terms import SECOND
+from finalizer.pipeline import Record as Consumed
+from finalizer.rekeying import Entry, Group, Limits, Rekeying
+from finalizer.sim.kernel import Killed, Process
+from finalizer.sim.partition import INBOX_FRAMES, Calling, T
+from finalizer.sim.plan import Where
+from finalizer.sim.scene import EVIDENCE, Scene, Trouble
+
+MARK = SECOND // 4
+TELL = SECOND
+AT_ONCE = 5
+"""Pieces of evidence in one request."""
+RETRY = SECOND // 5
+LOOK = SECOND // 20
+_decode = NativeDecoder().decode
+
+
+class Rekeyer:
+    """One owner of a source partition. `replaced` is told while it is frozen or cut off; it finds out afterwards."""
+
+    def __init__(self, scene: Scene, seat: int, place: Place) -> None:
+        self.scene = scene
+        self.seat = seat
+        self.place = place
+        self.alive = True
+        self.frozen_until = 0
+        self.cut_until = 0
+        self.replaced = False
+        self._log = scene.broker.sources[place]
+        self._position = scene.rekeyed.get(place, 0)
+        self._told_at = scene.kernel.now
+        self._inbox: deque[tuple[Sequence[Consumed], int]] = deque()
+        self._rekeying = Rekeying(
+            place,
+            scene.policy,
+            position=self._position,
+            decode=_alone,
+            limits=Limits(),
+            put_aside=self._put_aside,
+        )
+        scene.kernel.spawn(self._run(), self)
+
+    @property
+    def clean(self) -> bool:
+        """All that there is was written to the evidence."""
+        return self._rekeying.decided + 1 >= self._log.end
+
+    def die(self) -> None:
+        """Nothing of it goes on; what it has told the broker stays."""
+        self.alive = False
+
+    def _run(self) -> Process:
+        asked_at = self._time()
+        log_end = yield from self._ask(lambda: self._log.end)
+        self._rekeying.assigned(self._time(), log_end=log_end, asked_at=asked_at)
+        self.scene.kernel.spawn(self._vouch(), self)
+        self.scene.kernel.spawn(self._write_all(), self)
+        fetched: int | None = None
+        while not self.replaced:
+            yield self.scene.plan.cadence
+            if fetched is None or len(self._inbox) >= INBOX_FRAMES:
+                self._rekeying.clock.moved(self.place[0], position=self._position)
+            else:
+                self._answered(fetched)
+            fetched = self._log.end if self._reachable() else None
+        self.alive = False
+
+    def _answered(self, highwater: int) -> None:
+        """Take the answer to the last request, which is as old as the last answer."""
+        records, end = self._log.read(self._position, self.scene.plan.most_records, highwater)
+        self._rekeying.clock.answered(self.place[0], arrived_at=self._time(), position=end, highwater=highwater)
+        if end > self._position:
+            self._inbox.append((records, end))
+            self._position = end
+
+    def _write_all(self) -> Process:
+        rekeying = self._rekeying
+        while True:
+            if not self._inbox:
+                yield LOOK
+                continue
+            records, end = self._inbox.popleft()
+            group = rekeying.begin(records, end=end, stamped=True, now=self._time())
+            rekeying.decode(group, group.records)
+            yield from self._write(group)
+
+    def _write(self, group: Group) -> Process:
+        self.scene.broker.send(0, None, group.rejected, now=self.scene.kernel.now)
+        for begin in range(0, len(group.entries), AT_ONCE):
+            if self._reach(Where.BEFORE_EVIDENCE if begin == 0 else Where.BETWEEN_EVIDENCE):
+                yield 0
+            part = group.entries[begin : begin + AT_ONCE]
+            yield from self._ask(lambda part=part: self._append(part))  # type: ignore[misc]
+        if self._reach(Where.BEFORE_WRITTEN):
+            yield 0
+        self._rekeying.written(group)
+
+    def _vouch(self) -> Process:
+        while not self.replaced:
+            yield MARK
+            vouched = self._rekeying.vouch(self._time())
+            mark = encode_mark([vouched])
+            yield from self._ask(lambda mark=mark: self._append_mark(mark))  # type: ignore[misc]
+            self._rekeying.told(vouched)
+            if self.scene.kernel.now - self._told_at >= TELL:
+                if self._reach(Where.BEFORE_OFFSETS):
+                    yield 0
+                yield from self._ask(self._commit)
+
+    def _commit(self) -> None:
+        if not self.replaced:
+            self._told_at = self.scene.kernel.now
+            self.scene.rekeyed[self.place] = self._rekeying.decided + 1
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        logs, stamp = self.scene.broker.inputs[EVIDENCE], self.scene.kernel.now // 1_000_000
+        for entry in entries:
+            logs[int(entry.key[:2], 16) % len(logs)].append(entry.key, entry.value, stamp)
+
+    def _append_mark(self, mark: bytes) -> None:
+        for log in self.scene.broker.inputs[EVIDENCE]:
+            log.append(None, mark, self.scene.kernel.now // 1_000_000, tells=False)
+
+    def _time(self) -> int:
+        return self.scene.kernel.now - self.scene.plan.behind
+
+    def _reachable(self) -> bool:
+        return self.scene.broker.back_at is None and self.cut_until <= self.scene.kernel.now
+
+    def _reach(self, where: Where) -> bool:
+        self.scene.reached(self.seat, where)
+        if not self.alive:
+            raise Killed
+        return self.frozen_until > self.scene.kernel.now
+
+    def _ask(self, act: Callable[[], T]) -> Calling[T]:
+        """Ask the broker, as often as it takes; what was carried out once is not carried out again."""
+        half, answers = self.scene.plan.latency // 2, list[T]()
+        while True:
+            while not self._reachable():
+                yield RETRY
+            yield half + self.scene.broker.slowness
+            if not self._reachable():
+                continue  # the request is lost
+            if not answers:
+                answers.append(act())
+            yield half
+            if self._reachable():
+                return answers[0]
+
+    def _put_aside(self, record: Consumed, error: BaseException) -> None:
+        self.scene.find(Trouble.UNDECIDED, f"{record} cannot be re-keyed: {error!r}")
+
+
+def _alone(value: bytes | None, source: Coordinates) -> Sequence[Part]:
+    """A record of a native input tells one thing."""
+    return (_decode(value, source),)
