@@ -2,6 +2,7 @@
 what another left.
 """
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,7 +20,12 @@ settings.load_profile("rules")  # a rule holds however busy the machine is
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Leave out of reports what this process's own Kafka clients log: a node that is down fills them with it, and no
-    test rests on it. Why one failed is in its assertion, and in the worker's log that goes with it."""
+    test rests on it. Why one failed is in its assertion, and in the worker's log that goes with it.
+
+    And let Ctrl-C end what tests start: the children of a run in the background would ignore it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     reporting = session.config.pluginmanager.get_plugin("logging-plugin")
     if reporting is not None:
         reporting.report_handler.addFilter(lambda record: record.name.partition(".")[0] != "aiokafka")

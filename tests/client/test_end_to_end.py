@@ -28,12 +28,13 @@ from tests.traffic import Reader
 
 TERMS = """
 terms:
-  heartbeat: {interval: 1s, misses: 4, min: 1s, allowance: 2s}
-  start_grace: 4s
+  heartbeat: {interval: 1s, misses: 16, min: 1s, allowance: 2s}
+  start_grace: 10s
   silence: 1m
   background_grace: 3s
 safety: {settle: 1s}
 """
+"""An app that beats every half second is missed after ten: those that are started again have so long."""
 NOBODY = "127.0.0.1:1"
 HOURS = 10
 """Spans of the app that was offline for an hour."""
