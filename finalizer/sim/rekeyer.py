@@ -164,8 +164,8 @@ class Rekeyer:
             if self._reachable():
                 return answers[0]
 
-    def _put_aside(self, record: Consumed, error: BaseException) -> None:
-        self.scene.find(Trouble.UNDECIDED, f"{record} cannot be re-keyed: {error!r}")
+    def _put_aside(self, source: Coordinates, error: BaseException) -> None:
+        self.scene.find(Trouble.UNDECIDED, f"{source} cannot be re-keyed: {error!r}")
 
 
 def _alone(value: bytes | None, source: Coordinates) -> Sequence[Part]:
