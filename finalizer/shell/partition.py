@@ -111,6 +111,8 @@ class Partition:
         """What is left of the frame in hand."""
         self._pending = Pending(writer.group)
         self._tasks: list[asyncio.Task[None]] = []
+        self._takes = False
+        """Frames are taken. Where one was dropped, none may follow: it would be decided in its place."""
         self._seen_stamp: dict[str, int] = {}
         self._next_tick = 0.0
         self._touched_at = time.monotonic()
@@ -124,6 +126,7 @@ class Partition:
     def start(self, generation: int) -> None:
         """Begin (or go on) in this generation, reading after what is decided."""
         self.generation = generation
+        self._takes = True
         self._pending = Pending(self.writer.group)
         self._slices = deque()
         self.course.read_on()
@@ -145,7 +148,7 @@ class Partition:
     def accept(self, event: Any, frame: Frame) -> None:
         """Take a frame from the agent; never blocks. A stale one is dropped: it will be read again."""
         topic = frame.topic
-        if frame.generation != self.generation or not self._tasks:
+        if frame.generation != self.generation or not self._takes:
             return
         try:
             if not self.course.follows(topic, begin=frame.begin, end=frame.end):
@@ -166,6 +169,7 @@ class Partition:
         deciding, committing = self._tasks or (None, None)
         if deciding is None or committing is None:
             return False
+        self._takes = False
         await ended([deciding])
         self._inbox.clear()
         emptied = asyncio.ensure_future(self._pending.emptied())
@@ -188,6 +192,7 @@ class Partition:
 
     async def stop(self) -> None:
         """Drop everything that is not durable, and close the producer."""
+        self._takes = False
         await ended(self._tasks)
         self._tasks = []
         await self.writer.stop()

@@ -73,6 +73,8 @@ class Source:
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._told = asyncio.Event()
+        self._takes = False
+        """Frames are taken. Where one was dropped, none may follow: it would be acknowledged in its place."""
         self._task: asyncio.Task[None] | None = None
         self._seen_stamp: int | None = None
 
@@ -83,6 +85,7 @@ class Source:
     def start(self, generation: int) -> None:
         """Begin (or go on) in this generation, reading after what is decided."""
         self.generation = generation
+        self._takes = True
         self.rekeying.read_on()
         (self._polling.hold if self.rekeying.paused else self._polling.release)(self.number, self.topic)
         self._task = asyncio.create_task(self._rekey_all())
@@ -90,7 +93,7 @@ class Source:
 
     def accept(self, event: Any, frame: Frame) -> None:
         """Take a frame from the agent; never blocks. A stale one is dropped: it will be read again."""
-        if frame.generation != self.generation or self._task is None:
+        if frame.generation != self.generation or not self._takes:
             return
         try:
             if not self.rekeying.follows(begin=frame.begin, end=frame.end):
@@ -105,6 +108,7 @@ class Source:
 
     async def quiesce(self, limit: float) -> None:
         """Take nothing more, and let the group in hand be written, within `limit` seconds."""
+        self._takes = False
         self._inbox.clear()
         task = self._task
         if task is not None and not task.done():
@@ -115,6 +119,7 @@ class Source:
 
     async def stop(self) -> None:
         """Drop what is in hand: it was not acknowledged."""
+        self._takes = False
         task, self._task = self._task, None
         self._inbox.clear()
         if task is not None:

@@ -1,0 +1,109 @@
+"""One source partition and the frames that reach it while it is left. What would need Kafka is stood in for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from finalizer.codecs.native import NativeDecoder
+from finalizer.codecs.parts import Part
+from finalizer.core.model import Coordinates
+from finalizer.core.terms import SECOND
+from finalizer.policy.load import load
+from finalizer.rekeying import Entry, Limits, Rekeying
+from finalizer.shell.frames import Frame
+from finalizer.shell.source import Source
+from finalizer.sim.broker import Record
+from tests.core.making import EPOCH
+
+PLACE = TP("logs", 0)
+DECODER = NativeDecoder()
+
+
+class Writing:
+    """Takes evidence, and answers when it is let."""
+
+    def __init__(self) -> None:
+        self.written: list[Entry] = []
+        self.asked = asyncio.Event()
+        self.let = asyncio.Event()
+
+    async def write(self, entries: Sequence[Entry], rejected: Sequence[object]) -> None:
+        assert not rejected
+        self.asked.set()
+        await self.let.wait()
+        self.written += entries
+
+
+def frame(begin: int, end: int) -> Frame:
+    """Starts of as many spans, as one poll returned them."""
+    records = []
+    for offset in range(begin, end):
+        told = {"type": "start", "trace_id": f"{offset + 1:032x}", "span_id": f"{offset + 1:016x}", "name": "upload"}
+        value = json.dumps(told | {"time_unix_nano": EPOCH}).encode()
+        records.append(Record(*PLACE, offset, EPOCH // 1_000_000, None, value))
+    return Frame(
+        PLACE,
+        [SimpleNamespace(**one._asdict(), timestamp_type=1) for one in records],
+        begin=begin,
+        end=end,
+        generation=1,
+    )
+
+
+def source(writing: Writing) -> Source:
+    """A source that has begun."""
+
+    def alone(value: bytes | None, at: Coordinates) -> Sequence[Part]:
+        return (DECODER.decode(value, at),)
+
+    def never(*what: Any) -> None:
+        raise AssertionError(what)
+
+    rekeying = Rekeying(
+        PLACE,
+        load("inputs: [{topic: logs, rekey: always}]\n"),
+        position=0,
+        decode=alone,
+        limits=Limits(),
+        put_aside=never,
+    )
+    rekeying.assigned(EPOCH, log_end=100, asked_at=EPOCH)
+    polling = SimpleNamespace(hold=lambda *_: None, release=lambda *_: None)
+    time: Any = SimpleNamespace(now=lambda: EPOCH + SECOND)
+    metrics: Any = SimpleNamespace(apply=lambda _: None)
+    writer: Any = writing
+    begun = Source(rekeying, writer, polling=polling, doubt=never, broker_time=time, metrics=metrics)
+    begun.start(1)
+    return begun
+
+
+async def test_what_comes_after_a_dropped_frame_is_dropped() -> None:
+    """While the group in hand is written before a source is left, what waits is dropped, and what comes then, too: it
+    would be acknowledged in the place of what was dropped, and that be lost."""
+    writing = Writing()
+    leaving = source(writing)
+    event = SimpleNamespace(ack=lambda: None)
+    leaving.accept(event, frame(0, 5))
+    await writing.asked.wait()
+    leaving.accept(event, frame(5, 9))
+    quiescing = asyncio.create_task(leaving.quiesce(10))
+    await asyncio.sleep(0)
+    leaving.accept(event, frame(9, 12))
+    writing.let.set()
+    await quiescing
+    assert len(writing.written) == 5
+    assert leaving.rekeying.decided == 4
+    leaving.start(2)
+    again = frame(5, 12)
+    again.generation = 2
+    acknowledged = asyncio.Event()
+    leaving.accept(SimpleNamespace(ack=acknowledged.set), again)
+    await asyncio.wait_for(acknowledged.wait(), 10)
+    await leaving.stop()
+    assert len(writing.written) == 12
