@@ -154,6 +154,7 @@ class Partition:
             if not self.course.follows(topic, begin=frame.begin, end=frame.end):
                 return
         except Hole as hole:
+            self._takes = False  # the next one would find the same hole, and tell of it again
             self._keeper.doubt(self, hole)
             return
         self._inbox.append((event, frame))

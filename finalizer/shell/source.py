@@ -99,6 +99,7 @@ class Source:
             if not self.rekeying.follows(begin=frame.begin, end=frame.end):
                 return
         except Hole as hole:
+            self._takes = False  # the next one would find the same hole, and tell of it again
             self._doubt(self, hole)
             return
         self._inbox.append((event, frame))

@@ -14,6 +14,7 @@ from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.parts import Part
 from finalizer.core.model import Coordinates
 from finalizer.core.terms import SECOND
+from finalizer.course import Hole
 from finalizer.policy.load import load
 from finalizer.rekeying import Entry, Limits, Rekeying
 from finalizer.shell.frames import Frame
@@ -56,7 +57,7 @@ def frame(begin: int, end: int) -> Frame:
     )
 
 
-def source(writing: Writing) -> Source:
+def source(writing: Writing, doubts: list[BaseException]) -> Source:
     """A source that has begun."""
 
     def alone(value: bytes | None, at: Coordinates) -> Sequence[Part]:
@@ -78,7 +79,9 @@ def source(writing: Writing) -> Source:
     time: Any = SimpleNamespace(now=lambda: EPOCH + SECOND)
     metrics: Any = SimpleNamespace(apply=lambda _: None)
     writer: Any = writing
-    begun = Source(rekeying, writer, polling=polling, doubt=never, broker_time=time, metrics=metrics)
+    begun = Source(
+        rekeying, writer, polling=polling, doubt=lambda _, why: doubts.append(why), broker_time=time, metrics=metrics
+    )
     begun.start(1)
     return begun
 
@@ -87,7 +90,7 @@ async def test_what_comes_after_a_dropped_frame_is_dropped() -> None:
     """While the group in hand is written before a source is left, what waits is dropped, and what comes then, too: it
     would be acknowledged in the place of what was dropped, and that be lost."""
     writing = Writing()
-    leaving = source(writing)
+    leaving = source(writing, [])
     event = SimpleNamespace(ack=lambda: None)
     leaving.accept(event, frame(0, 5))
     await writing.asked.wait()
@@ -107,3 +110,14 @@ async def test_what_comes_after_a_dropped_frame_is_dropped() -> None:
     await asyncio.wait_for(acknowledged.wait(), 10)
     await leaving.stop()
     assert len(writing.written) == 12
+
+
+async def test_a_hole_is_told_once() -> None:
+    """Frames behind a missing one are all behind the same hole: it is one doubt, and two would stop the worker."""
+    doubts = list[BaseException]()
+    begun = source(Writing(), doubts)
+    event = SimpleNamespace(ack=lambda: None)
+    for begin, end in ((0, 5), (7, 9), (9, 12)):
+        begun.accept(event, frame(begin, end))
+    await begun.stop()
+    assert [type(one) for one in doubts] == [Hole]
