@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from finalizer.codecs.wire import varint
+
 _TRACE: Final = bytes(range(0xE0, 0xF0))
 _SPAN: Final = bytes(range(0xF0, 0xF8))
 _BEGAN: Final = 1_234_567_890_123_456_789
@@ -114,20 +116,12 @@ def _attributes(field: int, told: dict[str, str]) -> bytes:
 
 
 def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
+    return varint(field << 3 | 2) + varint(len(value)) + value
 
 
 def _fixed(field: int, value: int) -> bytes:
-    return _varint(field << 3 | 1) + value.to_bytes(8, "little")
+    return varint(field << 3 | 1) + value.to_bytes(8, "little")
 
 
 def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _varint(value: int) -> bytes:
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*written, value))
+    return varint(field << 3) + varint(value)

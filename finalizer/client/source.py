@@ -35,7 +35,6 @@ class Source:
         self._buffer = buffer
         self._spool = spool
         self._recorder = Recorder(settings)
-        self._recording = threading.Lock()
         self._lock = threading.Lock()
         self._memory: list[Record] = []
         self._memory_is_out = False

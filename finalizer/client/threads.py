@@ -57,7 +57,6 @@ class Threads:
         self._clock = clock
         self._keep = threading.Event()
         self._send = threading.Event()
-        self._spooled = spooled
         self._new = self._keep if spooled else self._send
         self._changed = threading.Condition()
         self._asked = self._kept = self._on_disk = self._emptied = self._refused = 0

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from finalizer.codecs.headers import Header
+from finalizer.codecs.wire import varint
 
 HEADER_BYTES: Final = 61
 _LEADING: Final = struct.Struct(">qiibI")
@@ -29,23 +30,17 @@ _NOTHING: Final = b"\x01"
 _NO_TIME: Final = -1
 
 
-def _varint(number: int) -> bytes:
-    zigzag = number << 1 if number >= 0 else ((-number) << 1) - 1
-    written = bytearray()
-    while zigzag > 0x7F:
-        written.append(zigzag & 0x7F | 0x80)
-        zigzag >>= 7
-    written.append(zigzag)
-    return bytes(written)
+def _zigzag(number: int) -> bytes:
+    return varint(number << 1 if number >= 0 else ((-number) << 1) - 1)
 
 
 _FEW: Final = 8192
-_VARINTS: Final = [_varint(number) for number in range(_FEW)]
+_VARINTS: Final = [_zigzag(number) for number in range(_FEW)]
 """Those of nearly all lengths and offsets."""
 
 
 def _written(number: int) -> bytes:
-    return _VARINTS[number] if 0 <= number < _FEW else _varint(number)
+    return _VARINTS[number] if 0 <= number < _FEW else _zigzag(number)
 
 
 _KNOWN_NAMES: Final = 256

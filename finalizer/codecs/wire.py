@@ -68,13 +68,14 @@ def _field(tag: bytes, content: bytes) -> bytes:
         return b"%b%c%b" % (tag, size, content)
     if size < 0x4000:
         return b"%b%c%c%b" % (tag, size & 0x7F | 0x80, size >> 7, content)
-    return b"".join((tag, _varint(size), content))
+    return b"".join((tag, varint(size), content))
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number of 0 or more, seven bits a byte, the lowest first: Protocol Buffers' and Kafka's."""
     if number < 0x80:
         return bytes((number,))
-    return bytes((number & 0x7F | 0x80,)) + _varint(number >> 7)
+    return bytes((number & 0x7F | 0x80,)) + varint(number >> 7)
 
 
 def _parted(data: bytes) -> tuple[Around, list[bytes]]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
 
 from finalizer.core.terms import SECOND
-from finalizer.shell.frames import Frame
 from finalizer.shell.outbox import Outbox
 from finalizer.shell.partition import Partition
 from finalizer.shell.pending import Group
 from tests.bench.road import OUTPUTS
 from tests.core.making import EPOCH
 from tests.course.running import EVENTS, Running
+from tests.shell.polled import frame
+
+PLACE = TP(EVENTS, 0)
 
 
 class Writing:
@@ -34,19 +35,6 @@ class Writing:
         await self.let.wait()
 
     async def stop(self) -> None: ...
-
-
-def frame(begin: int, end: int, *, generation: int) -> Frame:
-    """Starts of as many spans, as one poll returned them."""
-    records: list[Any] = []
-    for offset in range(begin, end):
-        told = {"type": "start", "trace_id": f"{offset + 1:032x}", "span_id": f"{offset + 1:016x}", "name": "upload"}
-        value = json.dumps(told | {"time_unix_nano": EPOCH}).encode()
-        stamp = EPOCH // 1_000_000
-        records.append(
-            SimpleNamespace(offset=offset, timestamp=stamp, timestamp_type=1, key=None, value=value, headers=())
-        )
-    return Frame(TP(EVENTS, 0), records, begin=begin, end=end, generation=generation)
 
 
 def partition(writing: Writing) -> Partition:
@@ -81,19 +69,19 @@ async def test_what_comes_after_a_dropped_frame_is_dropped() -> None:
     writing, event = Writing(), SimpleNamespace(ack=lambda: None)
     kept = partition(writing)
     kept.start(1)
-    kept.accept(event, frame(0, 5, generation=1))
+    kept.accept(event, frame(PLACE, 0, 5))
     await writing.asked.wait()
     quiescing = asyncio.create_task(kept.quiesce(10))
     await asyncio.sleep(0)  # deciding is cancelled now
-    kept.accept(event, frame(5, 9, generation=1))
+    kept.accept(event, frame(PLACE, 5, 9))
     for _ in range(10):  # it has stopped deciding, and waits for the commit
         await asyncio.sleep(0)
-    kept.accept(event, frame(9, 12, generation=1))
+    kept.accept(event, frame(PLACE, 9, 12))
     writing.let.set()
     assert await quiescing
     kept.start(2)
     acknowledged = asyncio.Event()
-    kept.accept(SimpleNamespace(ack=acknowledged.set), frame(5, 12, generation=2))
+    kept.accept(SimpleNamespace(ack=acknowledged.set), frame(PLACE, 5, 12, generation=2))
     await asyncio.wait_for(acknowledged.wait(), 10)
     await kept.stop()
     assert len(kept.course.spans.states) == 12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +16,9 @@ from finalizer.core.terms import SECOND
 from finalizer.course import Hole
 from finalizer.policy.load import load
 from finalizer.rekeying import Entry, Limits, Rekeying
-from finalizer.shell.frames import Frame
 from finalizer.shell.source import Source
-from finalizer.sim.broker import Record
 from tests.core.making import EPOCH
+from tests.shell.polled import frame
 
 PLACE = TP("logs", 0)
 DECODER = NativeDecoder()
@@ -39,22 +37,6 @@ class Writing:
         self.asked.set()
         await self.let.wait()
         self.written += entries
-
-
-def frame(begin: int, end: int) -> Frame:
-    """Starts of as many spans, as one poll returned them."""
-    records = []
-    for offset in range(begin, end):
-        told = {"type": "start", "trace_id": f"{offset + 1:032x}", "span_id": f"{offset + 1:016x}", "name": "upload"}
-        value = json.dumps(told | {"time_unix_nano": EPOCH}).encode()
-        records.append(Record(*PLACE, offset, EPOCH // 1_000_000, None, value))
-    return Frame(
-        PLACE,
-        [SimpleNamespace(**one._asdict(), timestamp_type=1) for one in records],
-        begin=begin,
-        end=end,
-        generation=1,
-    )
 
 
 def source(writing: Writing, doubts: list[BaseException]) -> Source:
@@ -92,21 +74,19 @@ async def test_what_comes_after_a_dropped_frame_is_dropped() -> None:
     writing = Writing()
     leaving = source(writing, [])
     event = SimpleNamespace(ack=lambda: None)
-    leaving.accept(event, frame(0, 5))
+    leaving.accept(event, frame(PLACE, 0, 5))
     await writing.asked.wait()
-    leaving.accept(event, frame(5, 9))
+    leaving.accept(event, frame(PLACE, 5, 9))
     quiescing = asyncio.create_task(leaving.quiesce(10))
     await asyncio.sleep(0)
-    leaving.accept(event, frame(9, 12))
+    leaving.accept(event, frame(PLACE, 9, 12))
     writing.let.set()
     await quiescing
     assert len(writing.written) == 5
     assert leaving.rekeying.decided == 4
     leaving.start(2)
-    again = frame(5, 12)
-    again.generation = 2
     acknowledged = asyncio.Event()
-    leaving.accept(SimpleNamespace(ack=acknowledged.set), again)
+    leaving.accept(SimpleNamespace(ack=acknowledged.set), frame(PLACE, 5, 12, generation=2))
     await asyncio.wait_for(acknowledged.wait(), 10)
     await leaving.stop()
     assert len(writing.written) == 12
@@ -118,6 +98,6 @@ async def test_a_hole_is_told_once() -> None:
     begun = source(Writing(), doubts)
     event = SimpleNamespace(ack=lambda: None)
     for begin, end in ((0, 5), (7, 9), (9, 12)):
-        begun.accept(event, frame(begin, end))
+        begun.accept(event, frame(PLACE, begin, end))
     await begun.stop()
     assert [type(one) for one in doubts] == [Hole]
