@@ -1,4 +1,6 @@
-"""What the broker tells of input partitions: where their logs begin and end, and where the group would read on."""
+"""What the broker tells of partitions: where their logs begin and end, where the group would read on, and where a
+transaction is open.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +42,24 @@ async def committed_of(settings: Settings, places: Iterable[TopicPartition]) -> 
     finally:
         await admin.close()
     return {place: known.offset for place, known in found.items() if known.offset >= 0}
+
+
+async def open_transactions(settings: Settings, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """Those of these partitions in which a transaction is open, and the offset at which the first of them begins (the
+    last stable offset). Raises `KafkaError`.
+    """
+    places = list(places)
+    stable = await _ends(settings, places, "read_committed")
+    after = await _ends(settings, places, "read_uncommitted")
+    return {place: offset for place, offset in stable.items() if offset < after[place]}
+
+
+async def _ends(settings: Settings, places: list[TopicPartition], isolation_level: str) -> dict[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(
+        **settings.client_arguments(), enable_auto_commit=False, isolation_level=isolation_level
+    )
+    await consumer.start()
+    try:
+        return dict(await consumer.end_offsets(places))
+    finally:
+        await consumer.stop()

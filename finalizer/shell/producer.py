@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
 
 from finalizer.shell.produce import InPieces
@@ -49,6 +50,26 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
         for waiting in self._message_accumulator._batches.get(TopicPartition(topic, partition), ()):
             waiting._drain_waiter.add_done_callback(_seen)
         return sent
+
+    @property
+    def coordinator(self) -> object | None:
+        """The connection to the coordinator of its transactions, while there is one. Another one may lead to a node
+        that was restarted.
+        """
+        node = self._sender._coordinators.get(CoordinationType.TRANSACTION)
+        connection: object | None = self.client._conns.get((node, ConnectionGroup.COORDINATION))
+        return connection
+
+    def mark_too(self, places: Iterable[TopicPartition]) -> None:
+        """Let the transaction that was begun write its marker to these partitions, too."""
+        for place in places:
+            self._txn_manager.maybe_add_partition_to_txn(place)
+
+    async def mark(self, places: Iterable[TopicPartition], *, commit: bool) -> None:
+        """Write markers alone. They may be written a little after this returns."""
+        await self.begin_transaction()
+        self.mark_too(places)
+        await (self.commit_transaction() if commit else self.abort_transaction())
 
     async def stop(self) -> None:
         try:

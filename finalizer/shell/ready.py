@@ -22,6 +22,7 @@ from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.hanging import Hanging, WatchedProducer
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.offsets import Log, committed_of, logs_of
 from finalizer.shell.partition import Keeper, Partition, Undecided, tell_of_gap
@@ -83,8 +84,13 @@ class Making:
             return []
         began = time.monotonic()
         producers = {number: self._producer(number) for number in numbers}
+        hanging = Hanging(self.settings, numbers, self.facts.outputs.values())
         try:
+            if self.facts.transactional:
+                await hanging.look()
             await _all_started(producers.values())
+            if self.facts.transactional:
+                await hanging.end(producers)
             restored = await read_changelog(self.settings, numbers)
             asked_at = time.monotonic()
             places = [TopicPartition(topic, number) for topic in self.settings.inputs for number in numbers]
@@ -103,17 +109,18 @@ class Making:
 
     def _producer(self, number: int) -> Producer:
         """The partition's producer. Its start fences whoever had the partition before."""
-        transaction = {
-            "transactional_id": f"{self.settings.app_id}-{number}",
-            "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
-        }
-        return Producer(
+        arguments = {
             **self.settings.client_arguments(),
-            acks="all",
-            max_batch_size=BATCH_BYTES,
-            max_request_size=BATCH_BYTES + 1024 * 1024,
-            request_timeout_ms=30_000,
-            **(transaction if self.facts.transactional else {}),
+            "acks": "all",
+            "max_batch_size": BATCH_BYTES,
+            "max_request_size": BATCH_BYTES + 1024 * 1024,
+            "request_timeout_ms": 30_000,
+        }
+        if not self.facts.transactional:
+            return Producer(**arguments)
+        outputs = self.facts.outputs.values()
+        return WatchedProducer(
+            self.settings, number, outputs, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS, **arguments
         )
 
     async def _install(

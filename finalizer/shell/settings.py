@@ -122,6 +122,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """All topics at which a piece of evidence may have been heard, in a fixed order."""
         return tuple(sorted((*self.direct, *self.sources)))
 
+    def transactional_id(self, number: int) -> str:
+        """Of the producer of this partition: whoever has the partition has the id, and fences who had it before."""
+        return f"{self.app_id}-{number}"
+
     def client_arguments(self) -> dict[str, Any]:
         """Keyword arguments for any aiokafka client of this worker."""
         return {"bootstrap_servers": self.broker, **self.security.client_arguments()}
