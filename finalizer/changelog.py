@@ -7,14 +7,16 @@ takes the records in as they stand in the log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Whole, laid_over
+from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Unsent, Whole, laid_over
 from finalizer.codecs.stored import Watermark
-from finalizer.core.model import SpanKey
+from finalizer.core.model import Phase, SpanKey
 from finalizer.core.remembered import packed
 from finalizer.core.state import State
 from finalizer.decision import Decision
+
+_PRESUMED: Final = Phase.PRESUMED
 
 Change = tuple[bytes, bytes | None]
 """Key and value of a changelog record; no value: its tombstone."""
@@ -34,6 +36,8 @@ class Restored:
         self.states: dict[SpanKey, State] = {}
         self.unsent: set[SpanKey] = set()
         """Spans whose presumed final was decided, and perhaps not sent."""
+        self.sending: dict[bytes, list[SpanKey]] = {}
+        """Key of a record that says so -> the spans in it."""
         self.blocks: dict[tuple[int, int], bytes] = {}
         """(memory window, number) -> packed fingerprints."""
         self.watermark: Watermark | None = None
@@ -61,19 +65,36 @@ class Restored:
                 self.blocks.pop((entry.window, entry.number), None)
             else:
                 self.blocks[entry.window, entry.number] = entry.data
+        elif isinstance(entry, Unsent):
+            self._unsent(entry)
         elif isinstance(entry, Watermark):
             self.watermark = entry
 
+    def _unsent(self, entry: Unsent) -> None:
+        if entry.keys is None:
+            self.unsent.difference_update(self.sending.pop(entry.name, ()))
+            return
+        self.sending[entry.name] = entry.keys
+        # One whose state does not stand before this was rewritten, or forgotten, later: compaction has left only that.
+        self.unsent.update([key for key in entry.keys if key in self.states])
+
 
 class Changelog:
-    """The writing side, from the last watermark on and with the blocks that a restore found."""
+    """The writing side, from the last watermark on; a restore has found these blocks, and this `sending`."""
 
-    def __init__(self, codec: StateCodec, watermark: Watermark, blocks: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(
+        self,
+        codec: StateCodec,
+        watermark: Watermark,
+        blocks: Iterable[tuple[int, int]] = (),
+        sending: Iterable[bytes] = (),
+    ) -> None:
         self.watermark = watermark
         """The last one that was written, or restored."""
         self._codec = codec
         self._blocks: dict[int, list[int]] = {}
         self._next_block = 0
+        self._sending = [*sending]
         for window, number in blocks:
             self._blocks.setdefault(window, []).append(number)
             self._next_block = max(self._next_block, number + 1)
@@ -81,32 +102,34 @@ class Changelog:
     def writes(self, whole: Decision, *, of_timer: bool, sends: bool) -> Iterator[Write]:
         """The writes that make a group durable, in order: all of evidence, or all of a timer, in one decision; `sends`
         if it has outputs. Each is to be durable before the next one is asked for. What a timer decided comes without
-        its outputs first, marked unsent."""
+        its outputs first, with a record that says so; its tombstone comes with them."""
         if of_timer and sends:
-            decided = self._records(whole, unsent=True)
-            yield Write(False, decided)
-            yield Write(True, [*self._codec.sent(decided), self._mark()])
+            name, keys = self._codec.unsent(
+                [key for key, (_, after) in whole.changes.items() if after is not None and after.phase is _PRESUMED]
+            )
+            yield Write(False, [*self._records(whole), (name, keys), self._mark()])
+            yield Write(True, [(name, None), self._mark()])
         else:
-            yield Write(sends, self._records(whole, unsent=False))
+            yield Write(sends, [*self._records(whole), self._mark()])
 
     def again(self, states: Iterable[tuple[SpanKey, State]]) -> list[Change]:
-        """The marks of spans whose finals were decided before a crash and not marked as sent: written with these."""
-        marks = [record for key, state in states for record in self._codec.span(key, None, state)]
+        """What says that the finals of these spans, decided before a crash, are sent now: written with these."""
+        marks: list[Change] = [(name, None) for name in self._sending]
+        # Some may be marked in their own states.
+        marks += [record for key, state in states for record in self._codec.span(key, None, state)]
         return [*marks, self._mark()]
 
     def touch(self) -> list[Change]:
         """The watermark alone."""
         return [self._mark()]
 
-    def _records(self, whole: Decision, *, unsent: bool) -> list[Change]:
+    def _records(self, whole: Decision) -> list[Change]:
         """The group's records, coalesced: what was born and ended within it never appears."""
         span = self._codec.span
         records: list[Change] = []
         for key, (before, after) in whole.changes.items():
-            closing = unsent and after is not None and after.closed is not None
-            records += span(key, before, after, unsent=closing)
+            records += span(key, before, after)
         records += self._memory(whole)
-        records.append(self._mark())
         return records
 
     def _memory(self, whole: Decision) -> list[Change]:

@@ -7,6 +7,9 @@ one that stands before it in the log; one without is of a span that was rewritte
 A heartbeat may carry the whole span, and say its body and its status again. Then their time in the order of records is
 its time, and that is all that has changed: the hot value says so in two bits beside its topic.
 
+What a timer decided is in the log before it is sent. So one record names the spans whose finals are still to be sent,
+and its tombstone says that they are: no state is written twice for it.
+
 Every value begins with the format version. A release reads the version before its own, too.
 """
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -29,17 +33,18 @@ WATERMARK_KEY: Final = b"w"
 _WHOLE: Final = b"s"
 _HOT: Final = b"h"
 _BLOCK: Final = b"f"
-_UNSENT: Final = 1
-_HEAD: Final = struct.Struct(">BB")
-_SENT_HEAD: Final = _HEAD.pack(VERSION, 0)
-_UNSENT_HEAD: Final = _HEAD.pack(VERSION, _UNSENT)
-_HEAD_BYTES: Final = len(_SENT_HEAD)
+_UNSENT: Final = b"u"
+_MARKED: Final = 1
+"""Of a state that was marked as unsent in itself, before a record of its own said so."""
+_HEAD: Final = bytes((VERSION, 0))
+_HEAD_BYTES: Final = len(_HEAD)
 _OPEN: Final = Phase.OPEN
 _BEAT: Final = struct.Struct(">BBqqqqi")
 _FAR_BEAT: Final = struct.Struct(">BBqqqqiH")
 """Heard in another partition: that of the source of re-keyed evidence."""
 _BLOCK_KEY: Final = struct.Struct(">qq")
 _SPAN_KEY_BYTES: Final = 24
+_NAME_BYTES: Final = 16
 _ENTRY_BYTES: Final = 16
 _SEQ_LIMIT: Final = 2**31
 _TOPIC_LIMIT: Final = 0x40
@@ -56,7 +61,7 @@ class FormatError(ValueError):
 
 
 class Whole(NamedTuple):
-    """A changelog record of a whole state; `unsent`: its final was decided and may not be on the output topic."""
+    """A changelog record of a whole state; `unsent`: it is marked itself as what `Unsent` names."""
 
     key: SpanKey
     state: State
@@ -88,7 +93,15 @@ class Block(NamedTuple):
     data: bytes | None
 
 
-Entry = Watermark | Whole | Beat | Gone | Block | None
+class Unsent(NamedTuple):
+    """Spans whose finals were decided together and may not be on the output topics yet; `keys` None: they are."""
+
+    name: bytes
+    """The record's key, with a hash of theirs: who else decided about other spans writes another record."""
+    keys: list[SpanKey] | None
+
+
+Entry = Watermark | Whole | Beat | Gone | Block | Unsent | None
 
 
 class StateCodec:
@@ -100,9 +113,7 @@ class StateCodec:
         self._partition = partition
         self._names: dict[str, str] = {}
 
-    def span(
-        self, key: SpanKey, before: State | None, after: State | None, *, unsent: bool = False
-    ) -> list[tuple[bytes, bytes | None]]:
+    def span(self, key: SpanKey, before: State | None, after: State | None) -> list[tuple[bytes, bytes | None]]:
         """The records that take the changelog from `before` (None: not in it) to `after` (None: gone)."""
         if after is None:
             if before is None:
@@ -111,27 +122,24 @@ class StateCodec:
             if before.beats:
                 gone.append((_HOT + key, None))
             return gone
-        if before is not None and not unsent and after.phase is _OPEN and _only_beat(before, after):
+        if before is not None and after.phase is _OPEN and _only_beat(before, after):
             again = said_again(before, after)
             beat = None if again is None else self._beat(after, again)
             if beat is not None:
                 return [(_HOT + key, beat)]
-        return [(_WHOLE + key, (_UNSENT_HEAD if unsent else _SENT_HEAD) + _encode(_stored(after)))]
+        return [(_WHOLE + key, _HEAD + _encode(_stored(after)))]
 
-    def sent(self, records: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[bytes, bytes | None]]:
-        """Those of the records that are marked unsent, marked as sent: one byte of them differs."""
-        return [
-            (key, _SENT_HEAD + value[_HEAD_BYTES:])
-            for key, value in records
-            if value is not None and value.startswith(_UNSENT_HEAD) and key.startswith(_WHOLE)
-        ]
+    def unsent(self, keys: Sequence[SpanKey]) -> tuple[bytes, bytes]:
+        """The record that says that the finals of these spans are yet to be sent."""
+        named = b"".join(keys)
+        return _unsent_name(named), _HEAD + named
 
     def watermark(self, watermark: Watermark) -> tuple[bytes, bytes]:
-        return WATERMARK_KEY, bytes((VERSION, 0)) + _encode(watermark)
+        return WATERMARK_KEY, _HEAD + _encode(watermark)
 
     def block(self, window: int, number: int, data: bytes | None) -> tuple[bytes, bytes | None]:
         key = _BLOCK + _BLOCK_KEY.pack(window, number)
-        return key, None if data is None else bytes((VERSION, 0)) + data
+        return key, None if data is None else _HEAD + data
 
     def read(self, key: bytes | None, value: bytes | None) -> Entry:
         """One record of the changelog; None for one that says nothing. Raises `FormatError`."""
@@ -148,6 +156,8 @@ class StateCodec:
                 return None if value is None else self._hot(rest, value)
             if tag == _BLOCK:
                 return _block(rest, value)
+            if tag == _UNSENT and len(rest) == _NAME_BYTES:
+                return _unsent(key, value)
             if key == WATERMARK_KEY:
                 return None if value is None else msgspec.msgpack.decode(value[2:], type=Watermark)
         except (struct.error, ValueError, IndexError, RecursionError) as error:
@@ -207,7 +217,7 @@ class StateCodec:
             )
         if told is not None:
             state.told = told
-        return Whole(key, state, bool(value[1] & _UNSENT))
+        return Whole(key, state, bool(value[1] & _MARKED))
 
     def _closed(self, stored: StoredClosed) -> Closed:
         told = _fields_of(stored)
@@ -227,9 +237,23 @@ def _block(key: bytes, value: bytes | None) -> Block:
     window, number = _BLOCK_KEY.unpack(key)
     if value is None:
         return Block(window, number, None)
-    if len(value) % _ENTRY_BYTES != _HEAD.size:
+    if len(value) % _ENTRY_BYTES != _HEAD_BYTES:
         raise ValueError(f"a block of {len(value)} bytes, which is no whole number of entries")
-    return Block(window, number, value[_HEAD.size :])
+    return Block(window, number, value[_HEAD_BYTES:])
+
+
+def _unsent(name: bytes, value: bytes | None) -> Unsent:
+    if value is None:
+        return Unsent(name, None)
+    named = value[_HEAD_BYTES:]
+    if len(named) % _SPAN_KEY_BYTES or name != _unsent_name(named):
+        raise ValueError(f"unsent spans in {len(value)} bytes, under another name than theirs")
+    places = range(0, len(named), _SPAN_KEY_BYTES)
+    return Unsent(name, [named[place : place + _SPAN_KEY_BYTES] for place in places])
+
+
+def _unsent_name(named: bytes) -> bytes:
+    return _UNSENT + blake2b(named, digest_size=_NAME_BYTES).digest()
 
 
 def laid_over(state: State, beat: Beat) -> State:

@@ -157,7 +157,7 @@ class Making:
         course.fill(restored)
         writer = Writer(
             producer,
-            Changelog(StateCodec(settings.named, number), watermark, restored.blocks),
+            Changelog(StateCodec(settings.named, number), watermark, restored.blocks, restored.sending),
             topic=settings.changelog,
             partition=number,
             outputs=facts.outputs,

@@ -3,7 +3,7 @@
 A group is: outputs, then *one* record batch to the changelog with the watermark last, then the acks. With
 transactions outputs and changelog are one transaction; without, the outputs are awaited first, so that a crash can
 only repeat them. What a timer decided depends on time, so it is made durable before it is sent: its group is
-committed without its outputs (states marked unsent), and again with them.
+committed without its outputs first, and these follow with the word that they are sent.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from finalizer.changelog import Restored
 from finalizer.core.lifecycle import armed
-from finalizer.core.model import SpanKey
+from finalizer.core.model import Phase, SpanKey
 from finalizer.core.remembered import Entry, unpack
 from finalizer.core.state import State
 from finalizer.pipeline import Decision
@@ -32,7 +32,7 @@ class Shadow:
                     self._states.pop(key, None)
                     continue
                 self._states[key] = after
-                if unsent and after.closed is not None:
+                if unsent and after.phase is Phase.PRESUMED:
                     self._unsent.add(key)
             for window in decision.forgotten_windows:
                 self._finished.pop(window, None)

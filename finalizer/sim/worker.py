@@ -274,7 +274,7 @@ class Worker:
             rekeyed=RekeyedInput(EVIDENCE, Sources(scene.places)) if scene.places else None,
         )
         course.fill(restored)
-        changelog = Changelog(StateCodec(scene.named, number), watermark, restored.blocks)
+        changelog = Changelog(StateCodec(scene.named, number), watermark, restored.blocks, restored.sending)
         partition = Partition(self, number, course, changelog=changelog, epoch=epoch, shadow=scene.shadows[number])
         if restored.unsent:
             yield from partition.again(*course.unsent(restored.unsent))

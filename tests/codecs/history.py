@@ -71,9 +71,9 @@ def lines(changes: Iterable[Change]) -> str:
     return "".join(json.dumps([key.hex(), None if value is None else value.hex()]) + "\n" for key, value in changes)
 
 
-def changelog(version: int) -> list[Change]:
-    """What a release of this format has made of the history."""
-    records = map(json.loads, (CHANGELOGS / f"v{version}.jsonl").read_text().splitlines())
+def changelog(name: str) -> list[Change]:
+    """What was made of the history under this name: a format version, and what was written otherwise then."""
+    records = map(json.loads, (CHANGELOGS / f"{name}.jsonl").read_text().splitlines())
     return [(bytes.fromhex(key), None if value is None else bytes.fromhex(value)) for key, value in records]
 
 

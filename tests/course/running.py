@@ -53,7 +53,7 @@ class Running:
             put_aside=lambda record, error: self.undecided.append((record, error)),
         )
         self.course.fill(self.restored)
-        self.changelog = Changelog(self.codec, watermark, self.restored.blocks)
+        self.changelog = Changelog(self.codec, watermark, self.restored.blocks, self.restored.sending)
         self.ends = {topic: offset + 1 for topic, offset in watermark.offsets.items()}
         self.course.assigned(at(now), ends=self.ends, asked_at=at(now))
 

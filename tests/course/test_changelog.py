@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finalizer.codecs.state import WATERMARK_KEY, Block, Gone, Whole
+from finalizer.codecs.state import WATERMARK_KEY, Block, Gone, Unsent, Whole
 from finalizer.core.model import Phase
 from tests.course.running import EVENTS, Running, event, key, marks, restored
 
@@ -30,20 +30,55 @@ def test_what_begins_and_ends_in_one_group_is_a_fingerprint_alone() -> None:
 
 
 def test_what_a_timer_decided_is_durable_before_it_is_sent() -> None:
-    """First the state, marked as unsent, without the output; then the output and the mark. A crash in between leaves
-    what a restart sends."""
+    """First the state without the output, and that this is still to be sent; then the output, and that it is. A crash
+    in between leaves what a restart sends."""
     running = Running()
     running.writes(running.hear(0, event("start", 0, timeout_ms=8000)))
     unsent, sent = running.writes(*running.goes_on(0, 12))
     assert unsent.outputs == []
-    (entry,) = [running.codec.read(*change) for change in unsent.changes[:-1]]
+    entry, named = [running.codec.read(*change) for change in unsent.changes[:-1]]
     assert isinstance(entry, Whole)
-    assert (entry.unsent, entry.state.phase) == (True, Phase.PRESUMED)
+    assert entry.state.phase is Phase.PRESUMED
+    assert isinstance(named, Unsent)
+    assert named.keys == [key()]
     assert len(sent.outputs) == 2  # the final and its dead letter
-    (entry,) = [running.codec.read(*change) for change in sent.changes[:-1]]
-    assert isinstance(entry, Whole)
-    assert not entry.unsent
+    assert [running.codec.read(*change) for change in sent.changes[:-1]] == [Unsent(named.name, None)]
     assert unsent.changes[-1] == sent.changes[-1]
+    assert restored(running.codec, unsent.changes).unsent == {key()}
+    assert restored(running.codec, [*unsent.changes, *sent.changes]).unsent == set()
+
+
+def test_who_sends_one_group_says_nothing_of_another() -> None:
+    """Without transactions nobody is fenced: a worker that was frozen may go on while its successor, too, has decided
+    and not yet sent. What is said to be sent is what that one had decided."""
+    running = Running()
+    running.writes(running.hear(0, *(event("start", 0, span=span, timeout_ms=8000) for span in (1, 2))))
+    unsent, sent = running.writes(*running.goes_on(0, 12))
+    states = running.course.spans.states
+    log = [*unsent.changes, *running.codec.span(key(3), None, states[key(1)]), running.codec.unsent([key(3)])]
+    assert restored(running.codec, [*log, *sent.changes]).unsent == {key(3)}
+
+
+def test_what_was_sent_after_a_crash_is_not_sent_again() -> None:
+    """A restart that has sent it says so."""
+    running = Running()
+    changes = running.writes(running.hear(0, event("start", 0, timeout_ms=8000)))[0].changes
+    changes = [*changes, *running.writes(*running.goes_on(0, 12))[0].changes]
+    after = Running(now=60, changelog=changes)
+    _, spans = after.course.unsent(after.restored.unsent)
+    again = Running(now=60, changelog=[*changes, *after.changelog.again(spans)])
+    assert (again.restored.unsent, again.restored.sending) == (set(), {})
+
+
+def test_a_span_that_compaction_has_moved_behind_the_word_of_it_is_not_sent_again() -> None:
+    """Of a span that was rewritten, or forgotten, only that is left; so its final was sent."""
+    running = Running()
+    running.writes(running.hear(0, event("start", 0, timeout_ms=8000)))
+    unsent, _ = running.writes(*running.goes_on(0, 12))
+    word = unsent.changes[1:]
+    rewritten = running.codec.span(key(), None, running.course.spans.states[key()])
+    for left in (word, [*word, *rewritten]):
+        assert restored(running.codec, left).unsent == set()
 
 
 def test_blocks_of_a_former_life_are_never_written_over() -> None:

@@ -107,7 +107,7 @@ class Journey:
             rekeyed=RekeyedInput(EVIDENCE, Sources([one.place for one in self._sources.values()])),
         )
         self.course.fill(restored)
-        self._changelog = Changelog(codec, watermark, restored.blocks)
+        self._changelog = Changelog(codec, watermark, restored.blocks, restored.sending)
         self.course.assigned(self._now, ends=self._ends, asked_at=self._now)
 
     def _rekeying(self, topic: str) -> Rekeying:

@@ -76,7 +76,7 @@ def _evidence(natives: Sequence[bytes], logs: Sequence[bytes]) -> Iterator[bytes
 
 
 def _changelog() -> Iterator[bytes]:
-    for key, value in changelog(VERSION)[::3]:
+    for key, value in changelog(f"v{VERSION}")[::3]:
         kind = [tag[:1] for tag in TAGS].index(key[:1])
         yield bytes([kind]) + (value or b"")
 

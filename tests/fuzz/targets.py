@@ -28,7 +28,7 @@ Target = Callable[[bytes], bool]
 SOURCE = Coordinates("inputs", 3, 1041, 1_747_648_800_120_000_000)
 PLACES = {("inputs", 3): SOURCE.heard_at}
 SPAN_KEY = bytes(range(1, 25))
-TAGS = (b"s" + SPAN_KEY, b"h" + SPAN_KEY, b"f" + bytes(16), b"w")
+TAGS = (b"s" + SPAN_KEY, b"h" + SPAN_KEY, b"f" + bytes(16), b"w", b"u" + bytes(16))
 """Keys of the kinds of record that a changelog has."""
 CONTENT = (b"application/json", b"application/x-protobuf")
 
@@ -72,7 +72,9 @@ def changelog(data: bytes) -> bool:
     if not data:
         return False
     choice, rest = data[0], data[1:]
-    key, value = (TAGS[choice], rest) if choice < len(TAGS) else (rest[: choice - 4], rest[choice - 4 :])
+    key, value = (
+        (TAGS[choice], rest) if choice < len(TAGS) else (rest[: choice - len(TAGS)], rest[choice - len(TAGS) :])
+    )
     codec = StateCodec(["inputs", "others"], 3)
     try:
         entry = codec.read(key, value)

@@ -107,7 +107,7 @@ class Worker:
         self.clock, self.spans = self.course.clock, self.course.spans
         self._writer = Writer(
             self.producer,
-            Changelog(StateCodec(named, PARTITION), watermark, found.blocks),
+            Changelog(StateCodec(named, PARTITION), watermark, found.blocks, found.sending),
             topic=CHANGELOG,
             partition=PARTITION,
             outputs=OUTPUTS,
