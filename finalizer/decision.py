@@ -51,7 +51,7 @@ class Output(ByValue):
 class Decision:
     """What one frame, or one look at the deadlines, brings about."""
 
-    __slots__ = ("changes", "deadlines", "finals", "finished", "forgotten_windows", "outputs", "tally")
+    __slots__ = ("changes", "deadlines", "finals", "finished", "forgotten_windows", "letters", "outputs", "tally")
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
@@ -65,6 +65,8 @@ class Decision:
         """The deadlines (heard time, ns) of the spans that the timer closed."""
         self.finals: list[tuple[str, str]] = []
         """Cause and rule of each final, until it is settled: counting them together is cheaper."""
+        self.letters: list[str] = []
+        """Cause of each dead letter, until then."""
         self.tally: Counter[tuple[str, ...]] = Counter()
         """Metric name and label values -> count."""
 

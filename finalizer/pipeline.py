@@ -186,9 +186,9 @@ class Road:
 
     def _closed(self, closings: Sequence[Closing], now: Moment, *, righted: Mapping[SpanKey, State]) -> Decision:
         decision, touched = Decision(), dict[SpanKey, State | None](righted)
-        for key, before, _, effects in closings:
-            touched[key] = before
-            self._carry_out(effects, None, decision)
+        for one in closings:
+            touched[one.key] = one.before
+            self._carry_out(one.effects, None, decision)
         self._settle(decision, touched, now)
         return decision
 
@@ -260,13 +260,15 @@ class Road:
         headers = letter_headers(final, kind=kind)
         decision.outputs.append(Output(Topic.DLQ, hexlify(final.key[:16]), value, headers))
         cause = final.closed.cause
-        decision.tally["dead_letters_total", kind if cause is None else _WORDS[cause][0]] += 1
+        decision.letters.append(kind if cause is None else _WORDS[cause][0])
 
     @staticmethod
     def _count_finals(decision: Decision) -> None:
         for (cause, rule), count in Counter(decision.finals).items():
             decision.tally["finals_total", cause, rule] += count
-        decision.finals = []
+        for cause, count in Counter(decision.letters).items():
+            decision.tally["dead_letters_total", cause] += count
+        decision.finals, decision.letters = [], []
 
     def _settle(self, decision: Decision, touched: dict[SpanKey, State | None], now: Moment) -> None:
         """Move closed spans into memory, and note what has changed."""

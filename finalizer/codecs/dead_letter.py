@@ -10,7 +10,7 @@ import msgspec
 from finalizer.codecs import otlp_json
 from finalizer.codecs.description import Description, describe
 from finalizer.codecs.fitting import fitted
-from finalizer.codecs.flat import flat
+from finalizer.codecs.flat import flat, said
 from finalizer.codecs.headers import final_id
 from finalizer.codecs.short import short_letter
 from finalizer.codecs.verdict import cause_word, facts_of
@@ -76,7 +76,7 @@ def encode(final: model.Final, *, kind: str, max_bytes: int | None = None) -> by
 
 def _letter(final: model.Final, description: Description, *, kind: str) -> Letter:
     closed, facts, ids = final.closed, facts_of(final.closed.cause), final.key.hex()
-    service, version, device, network, endpoint, system = flat(description.attributes, description.resource)
+    service, version, device, network, endpoint, system = flat(description.attributes, said(description.resource))
     return Letter(
         kind=kind,
         incomplete=facts.incomplete,

@@ -16,7 +16,7 @@ import msgspec
 
 from finalizer.codecs.body import NativeBody
 from finalizer.codecs.description import NATIVE_SCOPE
-from finalizer.codecs.flat import flat
+from finalizer.codecs.flat import Said, flat, said
 from finalizer.codecs.headers import final_id
 from finalizer.codecs.ids import parent_id
 from finalizer.codecs.native_event import KIND_NUMBERS, NativeDescription, read_description, read_resource
@@ -42,17 +42,21 @@ _KINDS: Final = {word: f',"kind":{number}' if number else "" for word, number in
 _MARK: Final = "partial.gc"
 _MARKED: Final = attribute(_MARK, True)
 _ERROR_TYPE: Final = "error.type"
-_LAST_SEEN: Final = "last_seen_unix_nano"
-_DEADLINE: Final = "deadline_unix_nano"
-_LAST_SEQ: Final = "last_seq"
-_PROGRESS: Final = "progress"
+_LAST_SEEN: Final = PREFIX + "last_seen_unix_nano"
+_DEADLINE: Final = PREFIX + "deadline_unix_nano"
+_PROGRESS: Final = PREFIX + "progress"
+_NUMBER: Final = '{{"key":"{}","value":{{"intValue":"'
+"""An attribute up to its number; behind that stands `"}}`."""
+_SEEN_AT: Final = _NUMBER.format(_LAST_SEEN)
+_DUE_AT: Final = _NUMBER.format(_DEADLINE)
+_SEQ_IS: Final = _NUMBER.format(PREFIX + "last_seq")
 _read: Final = read_description
 _fields_of: Final[Callable[[NativeDescription[Value]], tuple[Any, ...]]] = msgspec.structs.astuple
 
 
-Resource = tuple[str, str, Attributes]
-"""A request up to its span, the resource in it, and its attributes."""
-Said = tuple[str, Cause | None, str, str, str, int]
+Resource = tuple[str, str, Said]
+"""A request up to its span, the resource in it, and what that says of its spans."""
+About = tuple[str, Cause | None, str, str, str, int]
 """Kind of a letter, and cause, reason, rule, policy and revision of its final."""
 
 
@@ -188,16 +192,13 @@ def _presumed(theirs: Attributes, about: Sentence, closed: model.Closed) -> str 
             rendered[key] = attribute(key, value)
     rendered[_MARK] = _MARKED
     pieces: tuple[str, str, str, str] = _pieces_of(about)
-    seen = _number(_LAST_SEEN, closed.last_seen)
-    deadline = f"{_number(_DEADLINE, closed.deadline_at)}," if closed.deadline_at else ""
-    seq = f"{_number(_LAST_SEQ, closed.seq)}," if closed.seq >= 0 else ""
-    made = "" if closed.progress is None else f"{attribute(PREFIX + _PROGRESS, closed.progress)},"
-    rendered[PREFIX] = f"{pieces[0]},{deadline}{pieces[1]},{seen},{seq}{pieces[2]},{made}{pieces[3]}"
+    deadline = f'{_DUE_AT}{closed.deadline_at}"}}}},' if closed.deadline_at else ""
+    seq = f'{_SEQ_IS}{closed.seq}"}}}},' if closed.seq >= 0 else ""
+    made = "" if closed.progress is None else f"{attribute(_PROGRESS, closed.progress)},"
+    rendered[PREFIX] = (
+        f'{pieces[0]},{deadline}{pieces[1]},{_SEEN_AT}{closed.last_seen}"}}}},{seq}{pieces[2]},{made}{pieces[3]}'
+    )
     return ",".join([rendered[key] for key in sorted(rendered)])
-
-
-def _number(name: str, value: int) -> str:
-    return f'{{"key":"{PREFIX}{name}","value":{{"intValue":"{value}"}}}}'
 
 
 def _place(source: model.Coordinates) -> str:
@@ -216,7 +217,7 @@ def _pieces(about: Sentence) -> tuple[str, str, str, str]:
     """What is stated of a span that we closed, cut where the deadline, the last sign of life and the progress stand."""
     attributes = stated(about)
     names = sorted(name for name in attributes if name != _MARK)
-    cuts = ["", PREFIX + _DEADLINE, PREFIX + _LAST_SEEN, PREFIX + _PROGRESS, "~"]
+    cuts = ["", _DEADLINE, _LAST_SEEN, _PROGRESS, "~"]
     before, until_seen, until_progress, after = (
         ",".join([attribute(name, attributes[name]) for name in names if begin <= name < end])
         for begin, end in pairwise(cuts)
@@ -229,11 +230,11 @@ def _resource(data: bytes) -> Resource:
     """By the resource in a native record."""
     attributes = present(read_resource(data)) if data else {}
     rendered = rendered_resource(attributes)
-    return opening(rendered, NATIVE_SCOPE), rendered, attributes
+    return opening(rendered, NATIVE_SCOPE), rendered, said(attributes)
 
 
 @lru_cache(maxsize=1024)
-def _head(told: Said) -> str:
+def _head(told: About) -> str:
     """A letter up to its final's id."""
     kind, cause, reason, rule, policy, revision = told
     facts = facts_of(cause)

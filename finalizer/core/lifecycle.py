@@ -24,6 +24,7 @@ _HEARTBEAT: typing.Final = Kind.HEARTBEAT
 _UNSEEN: typing.Final = Phase.UNSEEN
 _OPEN: typing.Final = Phase.OPEN
 _PRESUMED: typing.Final = Phase.PRESUMED
+_PRESUME: typing.Final = Act.PRESUME
 _FINISHED: typing.Final = Phase.FINISHED
 _FOLD: typing.Final = Act.FOLD
 _SEAL: typing.Final = Act.SEAL
@@ -33,6 +34,7 @@ _STARTED: typing.Final = Happened.START
 _ALIVE: typing.Final = Happened.ALIVE
 _ENDED: typing.Final = Happened.END
 _ORPHANED: typing.Final = Happened.ORPHAN_END
+_DUE: typing.Final = Happened.DUE
 _UNSET_CODE: typing.Final = StatusCode.UNSET
 _UNSET: typing.Final = Status(_UNSET_CODE)
 _BARE: typing.Final = {code: Status(code) for code in StatusCode}
@@ -71,8 +73,8 @@ def wake(key: SpanKey, state: State, terms: Terms, now: Moment, owed: Deadline |
 
     `owed` stands instead of what the span owes by itself.
     """
-    phase, act = LAW[state.phase][Happened.DUE]
-    if act is not Act.PRESUME:
+    phase, act = _LAW[state.phase][_DUE]
+    if act is not _PRESUME:
         return state, effects.NONE
     state = _heard_by(now, state)
     deadline = passed(state, terms, now, owed)
@@ -83,8 +85,8 @@ def wake(key: SpanKey, state: State, terms: Terms, now: Moment, owed: Deadline |
 
 def evict(key: SpanKey, state: State, terms: Terms, now: Moment) -> tuple[State, Effects]:
     """The state of an open span that must go because memory is full: closed, with no deadline that has passed."""
-    phase, act = LAW[state.phase][Happened.DUE]
-    assert act is Act.PRESUME
+    phase, act = _LAW[state.phase][_DUE]
+    assert act is _PRESUME
     cause = None if state.start_at is None else Cause.EVICTED
     return presume(key, _under(state, terms), Deadline(0, cause), now, phase=phase)
 
@@ -121,8 +123,9 @@ def presume(
     """Close a span by inference: its end is its last evidence, never now."""
     cause = deadline.cause
     told = state.rest.told
-    status, reason = _UNSET, LetterKind.MISSING_START.value
-    if cause is not None:
+    if cause is None:
+        status, reason = _UNSET, LetterKind.MISSING_START.value
+    else:
         facts = FACTS[cause]
         status, reason = _BARE[facts.status], facts.reason_word
         if told.status is not None:

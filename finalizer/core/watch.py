@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final
 
+from mypy_extensions import mypyc_attr
+
+from finalizer.core.by_value import ByValue
 from finalizer.core.crowd import BYTES_AT_ONCE, Crowd
 from finalizer.core.due import NEVER, Deadline, hard_deadline, wake_at
 from finalizer.core.effects import NONE, Effects
@@ -23,13 +26,18 @@ _FREED_AT_ONCE = 5000
 """Spans that are to be looked at again after a pause, of which so many are noted in one call: some 10 ms."""
 
 
-class Closing(NamedTuple):
+@mypyc_attr(acyclic=True)
+class Closing(ByValue):
     """A span that was closed, and what follows from it."""
 
-    key: SpanKey
-    before: State
-    after: State
-    effects: Effects
+    __match_args__ = ("key", "before", "after", "effects")
+    __slots__ = __match_args__
+
+    def __init__(self, key: SpanKey, before: State, after: State, effects: Effects) -> None:
+        self.key: Final = key
+        self.before: Final = before
+        self.after: Final = after
+        self.effects: Final = effects
 
 
 class Watch:
