@@ -20,7 +20,7 @@ Header = tuple[str, Any]
 
 def final_id(final: model.Final) -> str:
     """32 hexadecimal characters, from (span key, presumed or reported, revision): a repeated final has the same."""
-    return _id(final.key + _kind(final.closed.cause, final.closed.revision)).decode()
+    return _id(final).decode()
 
 
 def final_headers(final: model.Final, content_type: str) -> list[Header]:
@@ -28,12 +28,12 @@ def final_headers(final: model.Final, content_type: str) -> list[Header]:
     closed, key = final.closed, final.key
     ids = hexlify(key)
     last = closed.last
-    content, cause, revision, topic, partition, kind = _constant(
+    content, cause, revision, topic, partition = _constant(
         content_type, closed.cause, closed.revision, last.topic, last.partition
     )
     return [
         content,
-        ("span-finalizer-id", _id(key + kind)),
+        ("span-finalizer-id", _id(final)),
         cause,
         revision,
         _detected(closed.detected_at),
@@ -46,32 +46,32 @@ def final_headers(final: model.Final, content_type: str) -> list[Header]:
 
 def letter_headers(final: model.Final, *, kind: str) -> list[Header]:
     """The headers of a dead letter."""
-    closed = final.closed
-    content, what, cause = _letter_constant(kind, closed.cause)
-    return [content, what, ("span-finalizer-id", _id(final.key + _kind(closed.cause, closed.revision))), cause]
+    content, what, cause = _letter_constant(kind, final.closed.cause)
+    return [content, what, ("span-finalizer-id", _id(final)), cause]
 
 
 _blank: Final = blake2b(digest_size=16)
 
 
 class _Latest:
-    """The id that was made last: a final, its letter and that one's headers have the same."""
+    """The final whose id was made last, and that: the final, its letter and that one's headers have the same."""
 
-    __slots__ = ("made", "named")
+    __slots__ = ("final", "made")
 
     def __init__(self) -> None:
-        self.named = self.made = b""
+        self.final: model.Final | None = None
+        self.made = b""
 
 
 _latest: Final = _Latest()
 
 
-def _id(named: bytes) -> bytes:
-    if named == _latest.named:
+def _id(final: model.Final) -> bytes:
+    if final is _latest.final:
         return _latest.made
     hashing = _blank.copy()  # cheaper than a new one, which looks at a dozen settings
-    hashing.update(named)
-    _latest.named, _latest.made = named, hexlify(hashing.digest())
+    hashing.update(final.key + _kind(final.closed.cause, final.closed.revision))
+    _latest.final, _latest.made = final, hexlify(hashing.digest())
     return _latest.made
 
 
@@ -93,15 +93,14 @@ _kind: Final = _kind_of
 @lru_cache(maxsize=4096)
 def _constant(
     content_type: str, cause: Cause | None, revision: int, topic: str, partition: int
-) -> tuple[Header, Header, Header, Header, Header, bytes]:
-    """Those headers that are the same for very many finals, and what their ids have in common."""
+) -> tuple[Header, Header, Header, Header, Header]:
+    """Those headers that are the same for very many finals."""
     return (
         ("content-type", content_type.encode()),
         ("span-finalizer-cause", cause_word(cause).encode()),
         ("span-finalizer-revision", b"%d" % revision),
         ("span-finalizer-source-topic", topic.encode()),
         ("span-finalizer-source-partition", b"%d" % partition),
-        _kind(cause, revision),
     )
 
 

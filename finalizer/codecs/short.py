@@ -54,6 +54,8 @@ _read: Final = read_description
 _fields_of: Final[Callable[[NativeDescription[Value]], tuple[Any, ...]]] = msgspec.structs.astuple
 
 
+Named = tuple[str, str, str, str]
+"""The ids of a span, its name and its type."""
 Resource = tuple[str, str, Said]
 """A request up to its span, the resource in it, and what that says of its spans."""
 About = tuple[str, Cause | None, str, str, str, int]
@@ -65,13 +67,10 @@ class _Told:
 
     __slots__ = ("attributes", "final", "named", "resource", "span")
 
-    def __init__(
-        self, final: model.Final, span: str, named: tuple[str, str], attributes: Attributes, resource: Resource
-    ) -> None:
+    def __init__(self, final: model.Final, span: str, named: Named, attributes: Attributes, resource: Resource) -> None:
         self.final: Final = final
         self.span: Final = span
         self.named: Final = named
-        """Its name and its type."""
         self.attributes: Final = attributes
         self.resource: Final = resource
 
@@ -101,7 +100,8 @@ def short_letter(final: model.Final, *, kind: str) -> bytes | None:
         told = _told(final)
         if told is None:
             return None
-    closed, ids = final.closed, final.key.hex()
+    closed = final.closed
+    trace_id, span_id, name, span_type = told.named
     head: str = _head_of((kind, closed.cause, closed.reason, final.rule, final.policy, closed.revision))
     first = _place(final.first)
     start = final.start
@@ -109,9 +109,8 @@ def short_letter(final: model.Final, *, kind: str) -> bytes | None:
     last = first if closed.last is final.first else _place(closed.last)
     deadline = f'"{closed.deadline_at}"' if closed.deadline_at else "null"
     service, version, device, network, endpoint, system = flat(told.attributes, told.resource[2])
-    name, span_type = told.named
     return (
-        f'{head}{final_id(final)}","trace_id":"{ids[:32]}","span_id":"{ids[32:]}",'
+        f'{head}{final_id(final)}","trace_id":"{trace_id}","span_id":"{span_id}",'
         f'"last_seen_unix_nano":"{closed.last_seen}","deadline_unix_nano":{deadline},'
         f'"detected_at_unix_nano":"{closed.detected_at}",'
         f'"start_evidence":{begun},"first_evidence":{first},"last_evidence":{last},'
@@ -151,12 +150,13 @@ def _told(final: model.Final) -> _Told | None:
     if above:
         above = f',"parentSpanId":"{above}"'
     ids = final.key.hex()
+    named = ids[:32], ids[32:], name or "", span_type or ""
     span = (
-        f'{{"traceId":"{ids[:32]}","spanId":"{ids[32:]}"{above},"name":{quoted(name or "")}{_KINDS[span_kind]},'
+        f'{{"traceId":"{named[0]}","spanId":"{named[1]}"{above},"name":{quoted(name or "")}{_KINDS[span_kind]},'
         f'"startTimeUnixNano":"{start_at}","endTimeUnixNano":"{end_at if end_at > start_at else start_at}",'
         f'"attributes":[{written}],{status_of(closed)}'
     )
-    told = _Told(final, span, (name or "", span_type or ""), theirs, known)
+    told = _Told(final, span, named, theirs, known)
     if presumed:
         _latest.told = told
     return told

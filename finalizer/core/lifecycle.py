@@ -16,7 +16,7 @@ from finalizer.core.effects import BeyondMemory, DeadLetter, Effects, Emit, Late
 from finalizer.core.fold import first_state, fold, join_layers, merge_layers
 from finalizer.core.law import LAW, Act, Happened
 from finalizer.core.model import Closed, End, Evidence, Final, Kind, Layer, Moment, Phase, SpanKey, Status
-from finalizer.core.state import NO_REST, NOT_TOLD, State
+from finalizer.core.state import NOT_TOLD, State
 from finalizer.core.terms import BEHIND_AFTER, LateEnd, Terms
 
 _LAW: typing.Final = LAW
@@ -171,9 +171,9 @@ def layers_with(state: State, evidence: Evidence) -> tuple[Layer, ...]:
 
 def weight(state: State) -> int:
     """Bytes that keeping the whole state takes, roughly: what it holds, and what holding it costs."""
-    size = _EMPTY if state.body is None else _EMPTY + len(state.body.data)
-    if state.rest is not NO_REST:
-        size += sum([len(layer.body.data) for layer in (*state.rest.below, *state.rest.late_layers)])
+    size, rest = _EMPTY if state.body is None else _EMPTY + len(state.body.data), state.rest
+    if rest.below or rest.late_layers:
+        size += sum([len(layer.body.data) for layer in (*rest.below, *rest.late_layers)])
     return size
 
 
