@@ -28,6 +28,7 @@ MODULES = (
     "core/lifecycle",
     "core/model",
     "core/remembered",
+    "core/safety",
     "core/spans",
     "core/state",
     "core/watch",

@@ -12,7 +12,7 @@ import msgspec
 
 from finalizer.core.causes import Cause
 from finalizer.core.model import End, Status, Told
-from finalizer.core.safety import Pause
+from finalizer.core.pause import Pause
 
 Place = tuple[str, int, int, int]
 """Coordinates: topic, partition, offset, heard_at."""

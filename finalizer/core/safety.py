@@ -17,6 +17,7 @@ import msgspec
 
 from finalizer.core.due import beat_came
 from finalizer.core.model import Moment, Phase, SpanKey
+from finalizer.core.pause import Pause
 from finalizer.core.sample import Sample
 from finalizer.core.spans import Spans
 from finalizer.core.state import State
@@ -36,26 +37,6 @@ TermsOf = Callable[[State], Terms]
 GroupOf = Callable[[State], str]
 Alive = Callable[[State, Moment], State | None]
 """A state with what was heard of its process, too; None where that is not known now."""
-
-
-class Pause(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One suspicion of an outage: the patience of a group stands still from `began` to `ended`. Stored."""
-
-    group: str
-    since: int
-    """Partition clock at which it was suspected."""
-    began: int
-    """Patience at which the last of its silent spans was heard."""
-    ended: int = 0
-    """Patience at its end; 0: it goes on."""
-    overruled: bool = False
-    """Ended by an operator or by `max_pause`, not by beats: what it held is closed at once, and marked."""
-    over: bool = False
-    """The group is well again, and may be suspected anew."""
-
-    @property
-    def holds(self) -> bool:
-        return self.ended == 0
 
 
 class Happened(Enum):
@@ -141,7 +122,7 @@ class Outages:
         return tuple(self._pauses)
 
     @pauses.setter
-    def pauses(self, pauses: Iterable[Pause]) -> None:
+    def pauses(self, pauses: tuple[Pause, ...]) -> None:
         self._pauses = list(pauses)
         self._silent_until = max((one.ended or 2**63 for one in self._pauses), default=0)
 
@@ -187,7 +168,7 @@ class Outages:
             for group, one in beats.items()
             if group not in current and self._is_outage(one) and not self._releases.of_outage(group, now.clock)
         ]
-        self.pauses = [one for one in judged if not one.over or now.patience < one.ended + KEPT]
+        self.pauses = tuple([one for one in judged if not one.over or now.patience < one.ended + KEPT])
 
     def _count(
         self, now: Moment, spans: Spans, terms_of: TermsOf, group_of: GroupOf, alive: Alive

@@ -19,7 +19,6 @@ from finalizer.codecs.state import (
     FormatError,
     Gone,
     StateCodec,
-    Unsent,
     Whole,
     laid_over,
 )
@@ -157,16 +156,6 @@ def beaten(state: State, beat: Evidence) -> State:
 def test_a_whole_state_comes_back_as_it_was(state: State, key: SpanKey) -> None:
     """Every field, layer, telling and close."""
     assert read(CODEC.span(key, None, state)) == Whole(key, state, unsent=False)
-
-
-@CHECK
-@given(st.lists(st.binary(min_size=24, max_size=24)))
-def test_spans_whose_finals_are_unsent_come_back(keys: list[SpanKey]) -> None:
-    """In their order. Its tombstone names the same record, and no other spans have one of that name."""
-    name, value = CODEC.unsent(keys)
-    assert CODEC.read(name, value) == Unsent(name, keys)
-    assert CODEC.read(name, None) == Unsent(name, None)
-    assert CODEC.unsent([*keys, KEY])[0] != name
 
 
 def test_what_many_spans_share_is_in_memory_once() -> None:
@@ -382,13 +371,6 @@ def test_what_was_once_written_is_read(kind: str) -> None:
     """A change of the stored form needs a new format version, or every deployment loses its open spans."""
     key, value = EXAMPLES[kind]
     assert CODEC.read(key, bytes.fromhex(GOLDEN[kind])) == CODEC.read(key, value)
-
-
-def test_a_state_that_is_marked_as_unsent_in_itself_is_read() -> None:
-    """As all were before a record of its own said so."""
-    key, value = EXAMPLES["whole"]
-    assert value is not None
-    assert CODEC.read(key, value[:1] + b"\x01" + value[2:]) == Whole(KEY, FULL, unsent=True)
 
 
 def refused(key: bytes, value: bytes | None) -> None:

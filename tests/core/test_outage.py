@@ -6,7 +6,8 @@ import pytest
 
 from finalizer.core.due import beat_came
 from finalizer.core.model import Kind, Lifecycle
-from finalizer.core.safety import Happened, Pause
+from finalizer.core.pause import Pause
+from finalizer.core.safety import Happened
 from finalizer.core.terms import MINUTE, SECOND, Heartbeat, Terms
 from tests.core.making import Story, at, evidence, heartbeat, start
 from tests.core.making import lifecycle as lifecycle_record

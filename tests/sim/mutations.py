@@ -15,8 +15,9 @@ from finalizer.core.clock import PartitionClock, Reading, _Topic
 from finalizer.core.crowd import Crowd
 from finalizer.core.law import LAW, Act
 from finalizer.core.model import End, Evidence, Moment, Phase
+from finalizer.core.pause import Pause
 from finalizer.core.remembered import Remembered
-from finalizer.core.safety import Breaker, Outages, Pause
+from finalizer.core.safety import Breaker, Outages
 from finalizer.core.sources import Sources
 from finalizer.core.state import State
 from finalizer.course import Course
