@@ -74,10 +74,9 @@ class Decision:
         """Take in what was decided right after this."""
         self.outputs += later.outputs
         changes = self.changes
-        again = {key: changes[key][0] for key in changes.keys() & later.changes.keys()}
-        changes.update(later.changes)
-        for key, before in again.items():
-            changes[key] = (before, changes[key][1])
+        for key, (before, after) in later.changes.items():
+            known = changes.get(key)
+            changes[key] = (before if known is None else known[0], after)
         for window, entries in later.finished.items():
             self.finished.setdefault(window, []).extend(entries)
         self.forgotten_windows += later.forgotten_windows

@@ -225,7 +225,7 @@ class Road:
     def named(self, state: State) -> Terms:
         """The terms of a state, found again if the policy has changed since they were found."""
         if state.policy == self._fingerprint:
-            return self._terms_named(state.rule)
+            return self._terms_named[state.rule]
         return self._terms_for(describe(state.layers))
 
     def _carry_out(self, effects: Effects, came: tuple[Record, Coordinates] | None, decision: Decision) -> None:

@@ -271,10 +271,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """False if every span has the same terms, so that nobody needs to describe it."""
         return any(rule.match for rule in self.rules)
 
-    def named(self, rule: str) -> Terms:
-        """The terms of a rule, or of `default`. Raises KeyError for a name that this policy does not have."""
-        return self._by_name[rule]
-
     @cached_property
-    def _by_name(self) -> Mapping[str, Terms]:
+    def named(self) -> Mapping[str, Terms]:
+        """The terms of each rule by its name, and of `default`."""
         return {terms.rule: terms for terms in (self.default, *(rule.terms for rule in self.rules))}

@@ -99,11 +99,11 @@ def test_answers_do_not_mix_up_values_that_are_equal_in_python() -> None:
 def test_terms_are_found_by_the_name_of_their_rule() -> None:
     """A state keeps the name of its rule and not its terms."""
     policy = load(FULL)
-    assert policy.named("uploads") is policy.rules[0].terms
-    assert policy.named("default") is policy.default
+    assert policy.named["uploads"] is policy.rules[0].terms
+    assert policy.named["default"] is policy.default
     assert policy.terms_for(Span(span_type="upload", resource={"service.name": "mobile-x"})) is policy.rules[0].terms
     with pytest.raises(KeyError):
-        policy.named("no-such-rule")
+        policy.named["no-such-rule"]
 
 
 @pytest.mark.parametrize(
