@@ -28,12 +28,12 @@ def final_headers(final: model.Final, content_type: str) -> list[Header]:
     closed, key = final.closed, final.key
     ids = hexlify(key)
     last = closed.last
-    content, cause, revision, topic, partition = _constant(
+    content, cause, revision, topic, partition, kind = _constant(
         content_type, closed.cause, closed.revision, last.topic, last.partition
     )
     return [
         content,
-        ("span-finalizer-id", _id(final)),
+        ("span-finalizer-id", _id_of(final, kind)),
         cause,
         revision,
         _detected(closed.detected_at),
@@ -69,8 +69,12 @@ _latest: Final = _Latest()
 def _id(final: model.Final) -> bytes:
     if final is _latest.final:
         return _latest.made
+    return _id_of(final, _kind(final.closed.cause, final.closed.revision))
+
+
+def _id_of(final: model.Final, kind: bytes) -> bytes:
     hashing = _blank.copy()  # cheaper than a new one, which looks at a dozen settings
-    hashing.update(final.key + _kind(final.closed.cause, final.closed.revision))
+    hashing.update(final.key + kind)
     _latest.final, _latest.made = final, hexlify(hashing.digest())
     return _latest.made
 
@@ -93,14 +97,15 @@ _kind: Final = _kind_of
 @lru_cache(maxsize=4096)
 def _constant(
     content_type: str, cause: Cause | None, revision: int, topic: str, partition: int
-) -> tuple[Header, Header, Header, Header, Header]:
-    """Those headers that are the same for very many finals."""
+) -> tuple[Header, Header, Header, Header, Header, bytes]:
+    """Those headers that are the same for very many finals, and what their ids have in common."""
     return (
         ("content-type", content_type.encode()),
         ("span-finalizer-cause", cause_word(cause).encode()),
         ("span-finalizer-revision", b"%d" % revision),
         ("span-finalizer-source-topic", topic.encode()),
         ("span-finalizer-source-partition", b"%d" % partition),
+        _kind(cause, revision),
     )
 
 
