@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import uuid
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -66,6 +67,7 @@ def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
         web_enabled=False,
         stream_buffer_maxsize=BUFFERED_FRAMES,
         stream_wait_empty=False,
+        broker_client_id=f"{settings.app_id}-{uuid.uuid4().hex[:12]}",  # as its group knows this process
         broker_max_poll_records=MAX_POLL_RECORDS,
         broker_commit_interval=COMMIT_SECONDS,
         broker_max_poll_interval=IDLE_SECONDS,

@@ -66,7 +66,7 @@ class Membership:
         return True
 
     async def has_others(self) -> bool:
-        """Whether the group has members, while we are none of them. Where it is not told: perhaps."""
+        """Whether the group has members but us, who may be joining anew. Where it is not told: perhaps."""
         admin = AIOKafkaAdminClient(**self._settings.client_arguments())
         try:
             async with asyncio.timeout(ASK_SECONDS):
@@ -79,7 +79,10 @@ class Membership:
         finally:
             await admin.close()
         error, _name, _state, _protocol_type, _protocol, members, *_ = group
-        return bool(error or members)
+        if error or self._settings.instance_id:
+            return bool(error or members)  # a twin takes our place, and we take its: who of us is in is chance
+        ours = self._consumer.app.conf.broker_client_id
+        return any(client_id != ours for _, client_id, *_ in members)
 
     async def ended(self) -> Stop:
         """Why we cannot be a member any more, once that is so."""
