@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from enum import Enum
-from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import CoordinationType
-from aiokafka.errors import (
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
-    IncompatibleBrokerVersion,
-    NotCoordinatorError,
-    for_code,
-)
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import IncompatibleBrokerVersion, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
-
-from finalizer.shell.settings import Settings
 
 
 class Fate(Enum):
@@ -40,38 +28,19 @@ _FATES = {
     "CompleteAbort": Fate.ABORTED,
     "PrepareEpochFence": Fate.ABORTED,
 }
-_NOT_NOW = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError)
 
 
-async def fates_of(settings: Settings, transactional_ids: Collection[str]) -> dict[str, Fate]:
-    """The fate of the last transaction of each. Raises `KafkaError`: what passes is to be tried again."""
-    admin = AIOKafkaAdminClient(**settings.client_arguments())
-    await admin.start()
+async def fate_of(client: AIOKafkaClient, coordinator: int, transactional_id: str) -> Fate:
+    """The fate of the last transaction, told by its coordinator. Raises `KafkaError`, what may pass as well."""
     try:
-        return await _asked(admin._client, transactional_ids)
-    finally:
-        await admin.close()
-
-
-async def _asked(client: Any, transactional_ids: Collection[str]) -> dict[str, Fate]:
-    fates = dict.fromkeys(transactional_ids, Fate.UNKNOWN)
-    nodes = await asyncio.gather(
-        *(client.coordinator_lookup(CoordinationType.TRANSACTION, name) for name in transactional_ids)
-    )
-    of_node = defaultdict[int, list[str]](list)
-    for name, node in zip(transactional_ids, nodes, strict=True):
-        of_node[node].append(name)
-    for node, names in of_node.items():
-        try:
-            answer = await client.send(node, DescribeTransactionsRequest(names))
-        except IncompatibleBrokerVersion:
-            continue
-        for code, name, state, *_ in answer.transaction_states:
-            error = for_code(code)
-            if error in _NOT_NOW:
-                raise error()
-            fates[name] = _FATES.get(state, Fate.UNKNOWN)
-    return fates
+        answer = await client.send(coordinator, DescribeTransactionsRequest([transactional_id]))
+    except IncompatibleBrokerVersion:
+        return Fate.UNKNOWN
+    (told,) = answer.transaction_states
+    error = for_code(told[0])
+    if error.retriable:
+        raise error()
+    return _FATES.get(told[2], Fate.UNKNOWN)
 
 
 class _Response(Response):  # type: ignore[misc]

@@ -6,9 +6,8 @@ was killed, or all nodes that had the partition. What was written stays unseen, 
 and whatever becomes of the *next* transaction of this producer, partition by partition, becomes of this one: a worker
 that knows nothing of it restores the state without the group, writes it again, and then both are seen.
 
-So whoever makes a partition ready looks before the fence where transactions are open, and what the coordinator had
-decided; those that are open in the same place after the fence hang, and get their marker from a transaction of their
-producer that has no records.
+So a partition's producer asks, before it fences whoever had the partition, what the coordinator has decided; and what
+is open after the fence hangs, and gets its marker from a transaction that has no records.
 
 Sources: Kafka 4.3, `TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue` ("these partitions are likely deleted
 already and hence can be skipped") and `KRaftMetadataCache.getPartitionLeaderEndpoint`; KIP-664 (hanging transactions).
@@ -22,12 +21,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.client import CoordinationType
 from aiokafka.errors import KafkaError
 
 from finalizer.shell import logs
-from finalizer.shell.fates import Fate, fates_of
+from finalizer.shell.fates import Fate, fate_of
 from finalizer.shell.offsets import open_transactions
 from finalizer.shell.outbox import Destination
+from finalizer.shell.produce import InPieces
 from finalizer.shell.producer import Producer
 from finalizer.shell.settings import Settings
 from finalizer.shell.stop import Exit, Stop
@@ -37,91 +38,51 @@ log = logs.get("hanging")
 
 MARKED_SECONDS = 30.0
 PAUSE_SECONDS = 0.05
-LOOK_AGAIN_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.3
 """A transaction that is under way has ended by then, or begun elsewhere."""
 
 
-class Hanging:
-    """What hangs of the last transactions of these partitions' producers: `look` before they are fenced, then `end`."""
+class _Asking(InPieces):
+    """A sender that asks for the fate of the last transaction before it gets an epoch, which makes that unknown."""
 
-    def __init__(self, settings: Settings, numbers: Collection[int], outputs: Iterable[Destination]) -> None:
-        self._settings = settings
-        self._logs = {number: TopicPartition(settings.changelog, number) for number in numbers}
-        self._outputs = places_of(outputs)
-        self._open: Mapping[TopicPartition, int] = {}
-        self._fates: Mapping[int, Fate] = {}
+    fate = Fate.UNKNOWN
 
-    async def look(self) -> None:
-        """Where transactions are open now, and what has been decided about those of our producers."""
-        self._open = await open_transactions(self._settings, [*self._logs.values(), *self._outputs])
-        if self._open:
-            ids = {self._settings.transactional_id(number): number for number in self._logs}
-            fates = await fates_of(self._settings, ids)
-            self._fates = {ids[name]: fate for name, fate in fates.items()}
+    async def start(self) -> None:
+        self.fate = await self._asked(self._txn_manager.transactional_id)
+        await super().start()
 
-    async def end(self, producers: Mapping[int, Producer]) -> None:
-        """Give those that are still open their markers. Raises `Stop` where one cannot be ended."""
-        if not self._open:
-            return
-        now = await open_transactions(self._settings, self._open)
-        left = {place: offset for place, offset in now.items() if self._open[place] == offset}
-        outputs = [place for place in left if place in self._outputs]
-        await asyncio.gather(*(self._end(number, producers[number], left, outputs) for number in self._logs))
-        await self._marked({place: offset for place, offset in left.items() if place in self._logs.values()})
-
-    async def _end(
-        self, number: int, producer: Producer, left: Mapping[TopicPartition, int], outputs: list[TopicPartition]
-    ) -> None:
-        log_place, fate = self._logs[number], self._fates[number]
-        places = [*outputs, log_place] if log_place in left else outputs
-        if not places or (fate is Fate.UNKNOWN and log_place not in left):
-            return  # an output that is open belongs to another producer: another worker's, most often
-        if fate is Fate.UNKNOWN:
-            log.error(
-                "aborted",
-                "the broker left a transaction open and does not tell whether it was committed: it is aborted, and "
-                "what it held is decided again; spans of it may come twice if a part of it was seen",
-                partition=number,
-                offset=left[log_place],
-            )
-        elif log_place in left:
-            log.warning(
-                "ended",
-                "the broker was restarted before it had ended a transaction, and forgot to: it is ended now",
-                partition=number,
-                offset=left[log_place],
-                fate=fate.value,
-            )
-        await producer.mark(places, commit=fate is Fate.COMMITTED)
-
-    async def _marked(self, left: Mapping[TopicPartition, int]) -> None:
-        """Wait for the markers in the changelog: a commit is answered before they are written."""
-        give_up = time.monotonic() + MARKED_SECONDS
-        while left:
-            now = await open_transactions(self._settings, left)
-            left = {place: offset for place, offset in now.items() if left[place] == offset}
-            if left and time.monotonic() > give_up:
-                place, offset = next(iter(left.items()))
-                raise Stop(
-                    Exit.SAFETY,
-                    f"a transaction in the changelog {place.topic} (partition {place.partition}, from offset {offset}) "
-                    "was never ended, and what lies behind it cannot be read: end it with kafka-transactions.sh "
-                    f"abort --topic {place.topic} --partition {place.partition} --start-offset {offset}",
-                )
-            await asyncio.sleep(PAUSE_SECONDS)
+    async def _asked(self, transactional_id: str) -> Fate:
+        while True:
+            coordinator = await self._find_coordinator(CoordinationType.TRANSACTION, transactional_id)
+            try:
+                return await fate_of(self.client, coordinator, transactional_id)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+            self._coordinator_dead(CoordinationType.TRANSACTION)
+            await asyncio.sleep(self._retry_backoff)
 
 
 class WatchedProducer(Producer):
-    """A partition's producer that goes on after its coordinator was lost and found again: it looks, in the background,
-    for what hangs of its transactions. Its next one marks that, and is committed, as all were that it has outlived.
+    """A partition's producer. Where it goes on after its coordinator was lost and found again, it looks, in the
+    background, for what hangs of its transactions. Its next one marks that, and is committed, as all were that it has
+    outlived.
     """
+
+    SENDER = _Asking
 
     def __init__(self, settings: Settings, number: int, outputs: Iterable[Destination], **arguments: Any) -> None:
         super().__init__(transactional_id=settings.transactional_id(number), **arguments)
-        self._settings, self._number = settings, number
+        self._settings, self.number = settings, number
         self._places = [TopicPartition(settings.changelog, number), *places_of(outputs)]
         self._connection: object | None = None
         self._looking: asyncio.Task[list[TopicPartition]] | None = None
+
+    @property
+    def fate(self) -> Fate:
+        """Of the last transaction before it was started."""
+        fate: Fate = self._sender.fate
+        return fate
 
     async def begin_transaction(self) -> None:
         await super().begin_transaction()
@@ -140,7 +101,7 @@ class WatchedProducer(Producer):
             log.warning(
                 "marked",
                 "the broker was restarted and may have forgotten to end a transaction: it is ended with this one",
-                partition=self._number,
+                partition=self.number,
                 places=len(left),
             )
 
@@ -160,7 +121,71 @@ class WatchedProducer(Producer):
                 if not error.retriable:
                     raise
             else:
-                return [place for place, offset in now.items() if before[place] == offset]
+                return list(_unmoved(before, now))
+
+
+async def end_what_hangs(
+    settings: Settings, producers: Collection[WatchedProducer], outputs: Iterable[Destination]
+) -> None:
+    """What hangs of the transactions before these producers, which were just started, is ended. Raises `KafkaError`,
+    and `Stop` where it cannot be ended.
+    """
+    logs_of = {TopicPartition(settings.changelog, one.number): one for one in producers}
+    found = await open_transactions(settings, [*logs_of, *places_of(outputs)])
+    if not found:
+        return
+    await asyncio.sleep(LOOK_AGAIN_SECONDS)  # in an output it may be another worker's, under way
+    left = _unmoved(found, await open_transactions(settings, found))
+    hanging = {place: offset for place, offset in left.items() if place in logs_of}
+    also = [place for place in left if place not in logs_of]
+    await asyncio.gather(*(_end(producer, place, hanging.get(place), also) for place, producer in logs_of.items()))
+    await _marked(settings, hanging)
+
+
+async def _end(
+    producer: WatchedProducer, changelog: TopicPartition, offset: int | None, also: list[TopicPartition]
+) -> None:
+    """End what this producer may have left in `also`, and in its changelog from `offset` on."""
+    fate, places = producer.fate, also if offset is None else [*also, changelog]
+    if not places or (fate is Fate.UNKNOWN and offset is None):
+        return
+    if fate is Fate.UNKNOWN:
+        log.error(
+            "aborted",
+            "the broker left a transaction open and does not tell whether it was committed: it is aborted, and what it "
+            "held is decided again; spans of it come twice if a part of it was seen",
+            partition=producer.number,
+            offset=offset,
+        )
+    elif offset is not None:
+        log.warning(
+            "ended",
+            "the broker was restarted before it had ended a transaction, and forgot to: it is ended now",
+            partition=producer.number,
+            offset=offset,
+            fate=fate.value,
+        )
+    await producer.mark(places, commit=fate is Fate.COMMITTED)
+
+
+async def _marked(settings: Settings, left: Mapping[TopicPartition, int]) -> None:
+    """Wait for the markers in the changelogs: a commit is answered before they are written."""
+    give_up = time.monotonic() + MARKED_SECONDS
+    while left := _unmoved(left, await open_transactions(settings, left)) if left else {}:
+        if time.monotonic() > give_up:
+            place, offset = next(iter(left.items()))
+            raise Stop(
+                Exit.SAFETY,
+                f"a transaction in the changelog {place.topic} (partition {place.partition}, from offset {offset}) "
+                "was never ended, and what lies behind it cannot be read: end it with kafka-transactions.sh "
+                f"abort --topic {place.topic} --partition {place.partition} --start-offset {offset}",
+            )
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _unmoved(before: Mapping[TopicPartition, int], now: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """Where the first open transaction is still the same."""
+    return {place: offset for place, offset in now.items() if before[place] == offset}
 
 
 def places_of(outputs: Iterable[Destination]) -> frozenset[TopicPartition]:

@@ -23,11 +23,13 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
     which it asks for its transaction's coordinator.)
     """
 
+    SENDER = InPieces
+
     _sender: Any
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._sender = InPieces(
+        self._sender = self.SENDER(
             self.client,
             acks=self._sender._acks,
             txn_manager=self._txn_manager,

@@ -22,7 +22,7 @@ from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
-from finalizer.shell.hanging import Hanging, WatchedProducer
+from finalizer.shell.hanging import WatchedProducer, end_what_hangs
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.offsets import Log, committed_of, logs_of
 from finalizer.shell.partition import Keeper, Partition, Undecided, tell_of_gap
@@ -84,13 +84,11 @@ class Making:
             return []
         began = time.monotonic()
         producers = {number: self._producer(number) for number in numbers}
-        hanging = Hanging(self.settings, numbers, self.facts.outputs.values())
+        watched = [one for one in producers.values() if isinstance(one, WatchedProducer)]
         try:
-            if self.facts.transactional:
-                await hanging.look()
             await _all_started(producers.values())
-            if self.facts.transactional:
-                await hanging.end(producers)
+            if watched:
+                await end_what_hangs(self.settings, watched, self.facts.outputs.values())
             restored = await read_changelog(self.settings, numbers)
             asked_at = time.monotonic()
             places = [TopicPartition(topic, number) for topic in self.settings.inputs for number in numbers]
