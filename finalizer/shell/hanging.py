@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -45,10 +45,10 @@ LOOK_AGAIN_SECONDS = 0.3
 class _Asking(InPieces):
     """A sender that asks for the fate of the last transaction before it gets an epoch, which makes that unknown."""
 
-    fate = Fate.UNKNOWN
+    told: Callable[[Fate], None]
 
     async def start(self) -> None:
-        self.fate = await self._asked(self._txn_manager.transactional_id)
+        self.told(await self._asked(self._txn_manager.transactional_id))
         await super().start()
 
     async def _asked(self, transactional_id: str) -> Fate:
@@ -71,8 +71,12 @@ class WatchedProducer(Producer):
 
     SENDER = _Asking
 
-    def __init__(self, settings: Settings, number: int, outputs: Iterable[Destination], **arguments: Any) -> None:
+    def __init__(
+        self, settings: Settings, number: int, outputs: Iterable[Destination], fates: dict[int, Fate], **arguments: Any
+    ) -> None:
         super().__init__(transactional_id=settings.transactional_id(number), **arguments)
+        self._sender.told = self._told
+        self._fates = fates
         self._settings, self.number = settings, number
         self._places = [TopicPartition(settings.changelog, number), *places_of(outputs)]
         self._connection: object | None = None
@@ -81,8 +85,11 @@ class WatchedProducer(Producer):
     @property
     def fate(self) -> Fate:
         """Of the last transaction before it was started."""
-        fate: Fate = self._sender.fate
-        return fate
+        return self._fates.get(self.number, Fate.UNKNOWN)
+
+    def _told(self, fate: Fate) -> None:
+        if fate is not Fate.UNKNOWN:  # else it may be known from a restore that was broken off after the fence
+            self._fates[self.number] = fate
 
     async def begin_transaction(self) -> None:
         await super().begin_transaction()

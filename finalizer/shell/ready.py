@@ -22,6 +22,7 @@ from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.fates import Fate
 from finalizer.shell.hanging import WatchedProducer, end_what_hangs
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.offsets import Log, committed_of, logs_of
@@ -74,6 +75,8 @@ class Making:
         self._decoders = decoders
         self._encoding = encoding
         self._routing = Routing(facts.partitions, metrics)
+        self._fates: dict[int, Fate] = {}
+        """Of the last transactions of those partitions that were fenced, and whose restore did not come further."""
         self.places: set[Place] = set()
         """All source partitions that there are; kept up by whoever re-keys them."""
 
@@ -89,6 +92,8 @@ class Making:
             await _all_started(producers.values())
             if watched:
                 await end_what_hangs(self.settings, watched, self.facts.outputs.values())
+                for number in numbers:
+                    self._fates.pop(number, None)
             restored = await read_changelog(self.settings, numbers)
             asked_at = time.monotonic()
             places = [TopicPartition(topic, number) for topic in self.settings.inputs for number in numbers]
@@ -118,7 +123,7 @@ class Making:
             return Producer(**arguments)
         outputs = self.facts.outputs.values()
         return WatchedProducer(
-            self.settings, number, outputs, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS, **arguments
+            self.settings, number, outputs, self._fates, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS, **arguments
         )
 
     async def _install(
