@@ -7,7 +7,7 @@ from typing import Any
 
 from finalizer.core.terms import MINUTE, SECOND
 from finalizer.sim.lives import Lives
-from finalizer.sim.ordeals import crowded, cut_off, eaten, mass_death, rekeyed
+from finalizer.sim.ordeals import crowded, cut_off, eaten, left, mass_death, rekeyed
 from finalizer.sim.plan import MILLISECOND, Client, Fault, Input, Plan, What, Where
 
 LONG_OUTAGE = (5 * SECOND, 25 * SECOND)
@@ -19,7 +19,7 @@ _COMMITS = (
 )
 _RESTORES = (Where.FENCED, Where.RESTORING, Where.BEFORE_TOUCH)
 _HOUR = 60 * MINUTE
-_ORDEALS = ((0.1, mass_death), (0.18, crowded), (0.22, cut_off), (0.27, eaten), (0.37, rekeyed))
+_ORDEALS = ((0.1, mass_death), (0.18, crowded), (0.22, cut_off), (0.27, eaten), (0.37, rekeyed), (0.45, left))
 """Kinds of worlds, and the share of all up to which they are made."""
 
 

@@ -135,7 +135,9 @@ class Oracle:
         kinds = Counter(letter.kind for letter in letters)
         orphan = next((letter for letter in letters if letter.kind == "missing_start"), None)
         if orphan is not None:
-            judge = self._closes.orphan if orphan.deadline else self._evictions.orphan
+            judge = self._closes.orphan if self._is_trustworthy() else self._closes.orphan_anyhow
+            if not orphan.deadline:
+                judge = self._evictions.orphan
             for trouble, what in judge(orphan, records):
                 yield trouble, f"dead letter missing_start: {what}"
         elif not any(map(starts, records)):
@@ -158,13 +160,13 @@ class Oracle:
             yield Trouble.WRONG, f"dead letters {dict(+kinds)}, and not {dict(+wanted)}"
 
     def _presumed(self, final: Final, records: Sequence[Landed]) -> Iterator[tuple[Trouble, str]]:
-        judge = self._closes.presumed if self._is_trustworthy(records) else self._closes.presumed_anyhow
+        judge = self._closes.presumed if self._is_trustworthy() else self._closes.presumed_anyhow
         if final.cause == "evicted":
             judge = self._evictions.presumed
         for trouble, what in judge(final, records):
             yield trouble, f"{final.told()}: {what}"
 
-    def _is_trustworthy(self, records: Sequence[Landed]) -> bool:
+    def _is_trustworthy(self) -> bool:
         """False where deadlines run on stamps of producers whose clocks are wrong: nothing is promised there."""
         if all(self._world.scene.stamped.values()):
             return True

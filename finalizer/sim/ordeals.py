@@ -1,5 +1,6 @@
 """Worlds in which one safety is needed: most clients die at once, more is open than there is room for, all clients are
-cut off for minutes, records are gone before they were read, or come by way of those who re-key them.
+cut off for minutes, records are gone before they were read, or come by way of those who re-key them; or workers come
+and go in good order.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from random import Random
 import msgspec
 
 from finalizer.core.terms import SECOND
+from finalizer.sim.group import SESSION
 from finalizer.sim.plan import MILLISECOND, Client, Event, Fault, Input, Plan, What, Where
 
 ROOM = 10
@@ -105,6 +107,36 @@ def rekeyed(plan: Plan, chance: Random) -> Plan:
         clients=tuple(client for client in clients if client.events),
         faults=tuple(sorted((*plan.faults, *faults), key=lambda fault: fault.at)),
     )
+
+
+def left(plan: Plan, chance: Random) -> Plan:
+    """Workers are told to go, and come back, while the broker is slow: frames wait, and more come, while what is in
+    hand is written; and whoever stays keeps what it has through one rebalance after the other.
+    """
+    workers = (0, *(plan.workers[1:] or (0,)))
+    faults = [
+        fault
+        for _ in range(chance.randint(4, 9))
+        for fault in _told_to_go(chance, plan.lasts * 7 // 10, worker=chance.randrange(len(workers)))
+    ]
+    return msgspec.structs.replace(
+        plan,
+        partitions=chance.choice((1, 2, 2)),
+        workers=workers,
+        sticky=True,
+        clients=tuple(_doubled(plan)),
+        faults=tuple(sorted((*plan.faults, *faults), key=lambda fault: fault.at)),
+    )
+
+
+def _told_to_go(chance: Random, until: int, *, worker: int) -> Iterator[Fault]:
+    """One worker goes and comes back; the broker is slow when it does, since what is quick leaves nothing in hand."""
+    at = chance.randint(3 * SECOND // MILLISECOND, until // MILLISECOND) * MILLISECOND
+    lasts = chance.randint(1_000, 6_000) * MILLISECOND
+    yield Fault(at=at, what=What.STOP, lasts=lasts, worker=worker)
+    for moment in (at, at + lasts + SESSION):
+        slow = chance.randint(1_000, 1_900) * MILLISECOND
+        yield Fault(at=moment - chance.randint(0, 1_000) * MILLISECOND, what=What.SLOW, lasts=slow)
 
 
 def _without_owner(chance: Random, lasts: int, *, source: int) -> Iterator[Fault]:

@@ -92,6 +92,8 @@ class Partition:
         self._shadow = shadow
         self._queue: deque[Decided] = deque()
         self._inbox: deque[Frame] = deque()
+        self._takes = False
+        """Frames are taken. Where one was dropped, none may follow: it would be decided in its place."""
         self._positions: dict[str, int] = {}
         self._unsought: set[str] = set()
         self._goes_on: set[str] = set()
@@ -111,26 +113,27 @@ class Partition:
 
     def start(self, positions: Mapping[str, int]) -> None:
         """Begin, or go on. `positions`: from where the consumer polls until it has sought what comes next."""
-        self.running = True
+        self.running = self._takes = True
         self.course.read_on()
-        self._inbox.clear()
         self._fetched.clear()
         self._positions = {topic: positions.get(topic, offset + 1) for topic, offset in self.course.decided.items()}
         self._unsought = set(self._positions)
         self._goes_on.clear()
 
     def pause(self) -> None:
-        """Decide nothing more; what was polled and not decided will be read again."""
-        self.running = False
+        """Decide nothing more; what was polled and not decided, and whatever still comes, will be read again."""
+        self.running = self._takes = False
         self._inbox.clear()
 
     def beat(self) -> bool:
-        """What happens between two polls. True if there is something to commit."""
+        """What happens between two polls, while it is given up as well. True if there is something to commit.
+
+        What was polled waits until the next one before it is decided.
+        """
+        if self.running:
+            self._decide()
         for topic in self._positions:
             self._poll(topic)
-            if not self.running:
-                return False
-        self._decide()
         return bool(self._queue)
 
     def commit(self) -> Process:
@@ -185,7 +188,7 @@ class Partition:
         log, position = host.broker.inputs[topic][self.number], self._positions[topic]
         until = self._fetched.get(topic)
         if until is None or len(self._inbox) >= INBOX_FRAMES:
-            if topic != course.evidence:
+            if self.running and topic != course.evidence:
                 course.clock.moved(topic, position=position)
         else:
             del self._fetched[topic]
@@ -195,7 +198,7 @@ class Partition:
             records, end = log.read(position, host.most_records, until)
             if end > position and not (topic in self._goes_on and host.loses_frame()):
                 self._accept(Frame(topic, position, end, records))
-            if topic != course.evidence:
+            if self.running and topic != course.evidence:
                 course.clock.answered(topic, arrived_at=host.time(), position=end, highwater=until)
             if topic in self._unsought:
                 self._unsought.discard(topic)
@@ -205,12 +208,13 @@ class Partition:
             self._fetched[topic] = log.end
 
     def _accept(self, frame: Frame) -> None:
+        if not self._takes:
+            return
         try:
             if self.course.follows(frame.topic, begin=frame.begin, end=frame.end):
                 self._inbox.append(frame)
                 self._goes_on.add(frame.topic)
         except Hole as hole:
-            self.running = False
             self._host.doubt(self, hole)
 
     def _decide(self) -> None:

@@ -130,7 +130,7 @@ class Worker:
             if self.reachable():
                 self._belong()
             for partition in list(self.partitions.values()):
-                if partition.running and partition.beat():
+                if (partition.running or self._place is _Place.LEAVING) and partition.beat():
                     self._commit(partition)
 
     def _belong(self) -> None:

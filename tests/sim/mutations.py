@@ -24,6 +24,7 @@ from finalizer.course import Course
 from finalizer.pipeline import Decision
 from finalizer.rekeying import Group, Rekeying
 from finalizer.sim.broker import Broker, _Producer
+from finalizer.sim.partition import Partition
 
 Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]
@@ -219,6 +220,17 @@ def unmarked_source_passed_over(patch: Patch) -> None:
     patch.setattr(Sources, "time", property(lambda self: min(self.clocks.values(), default=0)))
 
 
+def taken_after_the_drop(patch: Patch) -> None:
+    """What waits is dropped where a partition is left, and what comes then is taken, and decided in its place."""
+    pause = Partition.pause
+
+    def greedy(self: Partition) -> None:
+        pause(self)
+        self._takes = True
+
+    patch.setattr(Partition, "pause", greedy)
+
+
 def marks_ignored(patch: Patch) -> None:
     """Nobody listens to what those who re-key vouch for."""
     patch.setattr(Sources, "told", lambda *_: None)
@@ -259,6 +271,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     gap_unmarked,
     frames_matter,
 )
+OF_LEAVING: tuple[Mutation, ...] = (taken_after_the_drop,)
 OF_OUTAGES: tuple[Mutation, ...] = (
     no_suspicion,
     no_credit,

@@ -10,9 +10,9 @@ import pytest
 from finalizer import RUNNING
 from finalizer.compiled import Running
 from finalizer.sim.making import make_plan
-from finalizer.sim.plan import Plan
+from finalizer.sim.plan import Plan, What
 from finalizer.sim.trial import tried
-from tests.sim.mutations import MUTATIONS, OF_OUTAGES, OF_REKEYING, Mutation
+from tests.sim.mutations import MUTATIONS, OF_LEAVING, OF_OUTAGES, OF_REKEYING, Mutation
 
 pytestmark = pytest.mark.skipif(
     RUNNING is Running.COMPILED,
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 WORLDS = 60
+STOPS = 4
+"""So many in one world are no accident: its workers come and go in good order."""
 
 
 def worlds(kind: str) -> Iterator[Plan]:
@@ -29,6 +31,8 @@ def worlds(kind: str) -> Iterator[Plan]:
         plans = filter(lambda plan: plan.sources, plans)
     if kind == "cut off":
         plans = filter(lambda plan: "outage" in plan.config["safety"], plans)
+    if kind == "leaving":
+        plans = filter(lambda plan: sum(fault.what is What.STOP for fault in plan.faults) >= STOPS, plans)
     return itertools.islice(plans, WORLDS)
 
 
@@ -36,6 +40,7 @@ def worlds(kind: str) -> Iterator[Plan]:
     ("mutation", "kind"),
     [
         *((one, "any") for one in MUTATIONS),
+        *((one, "leaving") for one in OF_LEAVING),
         *((one, "cut off") for one in OF_OUTAGES),
         *((one, "rekeyed") for one in OF_REKEYING),
     ],
