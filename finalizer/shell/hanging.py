@@ -127,6 +127,7 @@ class WatchedProducer(Producer):
             except KafkaError as error:
                 if not error.retriable:
                     raise
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
             else:
                 return list(_unmoved(before, now))
 
