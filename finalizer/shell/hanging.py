@@ -78,7 +78,7 @@ class WatchedProducer(Producer):
         self._sender.told = self._told
         self._fates = fates
         self._settings, self.number = settings, number
-        self._places = [TopicPartition(settings.changelog, number), *places_of(outputs)]
+        self._places = [TopicPartition(settings.changelog, number), *_places_of(outputs)]
         self._connection: object | None = None
         self._looking: asyncio.Task[list[TopicPartition]] | None = None
 
@@ -119,17 +119,11 @@ class WatchedProducer(Producer):
     async def _look(self) -> list[TopicPartition]:
         while True:
             try:
-                before = await open_transactions(self._settings, self._places)
-                if not before:
-                    return []
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
-                now = await open_transactions(self._settings, before)
+                return list(await _still_open(self._settings, self._places))
             except KafkaError as error:
                 if not error.retriable:
                     raise
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            else:
-                return list(_unmoved(before, now))
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 async def end_what_hangs(
@@ -138,15 +132,11 @@ async def end_what_hangs(
     """What hangs of the transactions before these producers, which were just started, is ended. Raises `KafkaError`,
     and `Stop` where it cannot be ended.
     """
-    logs_of = {TopicPartition(settings.changelog, one.number): one for one in producers}
-    found = await open_transactions(settings, [*logs_of, *places_of(outputs)])
-    if not found:
-        return
-    await asyncio.sleep(LOOK_AGAIN_SECONDS)  # in an output it may be another worker's, under way
-    left = _unmoved(found, await open_transactions(settings, found))
-    hanging = {place: offset for place, offset in left.items() if place in logs_of}
-    also = [place for place in left if place not in logs_of]
-    await asyncio.gather(*(_end(producer, place, hanging.get(place), also) for place, producer in logs_of.items()))
+    changelogs = {TopicPartition(settings.changelog, one.number): one for one in producers}
+    left = await _still_open(settings, [*changelogs, *_places_of(outputs)])
+    hanging = {place: offset for place, offset in left.items() if place in changelogs}
+    also = [place for place in left if place not in changelogs]
+    await asyncio.gather(*(_end(producer, place, hanging.get(place), also) for place, producer in changelogs.items()))
     await _marked(settings, hanging)
 
 
@@ -179,7 +169,7 @@ async def _end(
 async def _marked(settings: Settings, left: Mapping[TopicPartition, int]) -> None:
     """Wait for the markers in the changelogs: a commit is answered before they are written."""
     give_up = time.monotonic() + MARKED_SECONDS
-    while left := _unmoved(left, await open_transactions(settings, left)) if left else {}:
+    while left := _unmoved(left, await open_transactions(settings, left)):
         if time.monotonic() > give_up:
             place, offset = next(iter(left.items()))
             raise Stop(
@@ -191,11 +181,19 @@ async def _marked(settings: Settings, left: Mapping[TopicPartition, int]) -> Non
         await asyncio.sleep(PAUSE_SECONDS)
 
 
+async def _still_open(settings: Settings, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where the same transaction is open for a while, and from which offset on. Raises `KafkaError`."""
+    found = await open_transactions(settings, places)
+    if found:
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)  # in an output it may be another worker's, under way
+    return _unmoved(found, await open_transactions(settings, found))
+
+
 def _unmoved(before: Mapping[TopicPartition, int], now: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
     """Where the first open transaction is still the same."""
     return {place: offset for place, offset in now.items() if before[place] == offset}
 
 
-def places_of(outputs: Iterable[Destination]) -> frozenset[TopicPartition]:
+def _places_of(outputs: Iterable[Destination]) -> frozenset[TopicPartition]:
     """All partitions of these topics."""
     return frozenset(TopicPartition(to.topic, number) for to in outputs for number in range(to.partitions))

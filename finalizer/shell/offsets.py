@@ -4,8 +4,9 @@ transaction is open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -23,13 +24,9 @@ class Log(NamedTuple):
 async def logs_of(settings: Settings, places: Iterable[TopicPartition]) -> dict[TopicPartition, Log]:
     """The logs of these partitions. Raises `KafkaError`."""
     places = list(places)
-    consumer = AIOKafkaConsumer(**settings.client_arguments(), enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with _asking(settings) as consumer:
         first = await consumer.beginning_offsets(places)
         after = await consumer.end_offsets(places)
-    finally:
-        await consumer.stop()
     return {place: Log(first[place], after[place]) for place in places}
 
 
@@ -49,17 +46,21 @@ async def open_transactions(settings: Settings, places: Iterable[TopicPartition]
     last stable offset). Raises `KafkaError`.
     """
     places = list(places)
-    stable = await _ends(settings, places, "read_committed")
-    after = await _ends(settings, places, "read_uncommitted")
+    if not places:
+        return {}
+    async with _asking(settings, isolation_level="read_committed") as consumer:
+        stable = await consumer.end_offsets(places)
+    async with _asking(settings) as consumer:
+        after = await consumer.end_offsets(places)
     return {place: offset for place, offset in stable.items() if offset < after[place]}
 
 
-async def _ends(settings: Settings, places: list[TopicPartition], isolation_level: str) -> dict[TopicPartition, int]:
-    consumer = AIOKafkaConsumer(
-        **settings.client_arguments(), enable_auto_commit=False, isolation_level=isolation_level
-    )
+@asynccontextmanager
+async def _asking(settings: Settings, **arguments: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that reads nothing."""
+    consumer = AIOKafkaConsumer(**settings.client_arguments(), enable_auto_commit=False, **arguments)
     await consumer.start()
     try:
-        return dict(await consumer.end_offsets(places))
+        yield consumer
     finally:
         await consumer.stop()
