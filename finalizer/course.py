@@ -27,6 +27,7 @@ from finalizer.core.sources import Sources
 from finalizer.core.spans import Spans
 from finalizer.core.state import State
 from finalizer.core.terms import BEHIND_AFTER
+from finalizer.following import Following
 from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
 from finalizer.policy.schema import Policy
 
@@ -43,10 +44,6 @@ BUG = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionEr
 _NOWHERE = Coordinates("", 0, 0, 0)
 PutAside = Callable[[Coordinates, BaseException], None]
 """Told where a record stands that could not be decided, before it is rejected; raises where it is one too many."""
-
-
-class Hole(Exception):
-    """Records are missing between two frames: the partition must be restored, never processed over."""
 
 
 class Decided(NamedTuple):
@@ -122,7 +119,7 @@ class Course:
         self._told: tuple[object, ...] = ()
         self._number = number
         self._put_aside = put_aside
-        self._expected: dict[str, int | None] = dict.fromkeys(self.decided)
+        self._following = Following(self.decided)
 
     def fill(self, restored: Restored) -> None:
         """Take over a restored state, and find out again what is never stored: when to look at which span."""
@@ -173,22 +170,16 @@ class Course:
 
     def read_on(self) -> None:
         """Frames are read anew, from behind what is decided."""
-        self._expected = dict.fromkeys(self.decided)
+        self._following.read_on()
+
+    def stop_reading(self) -> None:
+        """What was read and is not decided is dropped, and what comes behind it is not taken, until `read_on`."""
+        self._following.stop()
 
     def follows(self, topic: str, *, begin: int, end: int) -> bool:
-        """True if a frame (positions before and after its poll) goes on where the last one ended, or repeats it.
-
-        False: it was polled before the seek; the frame that was sought for follows. Raises `Hole`.
-        """
-        expected, following = self._expected[topic], self.decided[topic] + 1
-        if expected is None:
-            if begin > following:
-                return False
-        elif begin > expected:
-            raise Hole(f"{topic}: expected offset {expected}, the frame begins at {begin}")
-        # Not less than what is sought: a frame from before the seek may end before it.
-        self._expected[topic] = max(end, expected or 0, following)
-        return True
+        """True if a frame (positions before and after its poll) is to be taken. Raises `Hole`: the partition must be
+        restored."""
+        return self._following.follows(topic, begin=begin, end=end, decided=self.decided[topic])
 
     def lost(self) -> None:
         """Records were deleted before they were read: the finals of what is open now are marked from now on."""

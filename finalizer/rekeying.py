@@ -19,7 +19,8 @@ from finalizer.core.clock import PartitionClock
 from finalizer.core.model import Coordinates, Kind
 from finalizer.core.refusals import Refusals, TooMany
 from finalizer.core.sources import Place, Vouched, Voucher
-from finalizer.course import BUG, Hole, PutAside, word_before
+from finalizer.course import BUG, PutAside, word_before
+from finalizer.following import Following
 from finalizer.pipeline import Header, Output, Record, rejected_output
 from finalizer.policy.schema import Policy
 
@@ -77,7 +78,7 @@ class Rekeying:
         self._decode = decode
         self._limits = limits
         self._put_aside = put_aside
-        self._expected: int | None = None
+        self._following = Following([place[0]])
         rule = policy.outputs.rejected
         self._refusals = Refusals(rule.max_ratio, rule.over)
 
@@ -92,21 +93,16 @@ class Rekeying:
 
     def read_on(self) -> None:
         """Frames are read anew, from behind what is decided."""
-        self._expected = None
+        self._following.read_on()
+
+    def stop_reading(self) -> None:
+        """What was read and is not in hand is dropped, and what comes behind it is not taken, until `read_on`."""
+        self._following.stop()
 
     def follows(self, *, begin: int, end: int) -> bool:
-        """True if a frame (positions before and after its poll) goes on where the last one ended, or repeats it.
-
-        False: it was polled before the seek; the frame that was sought for follows. Raises `Hole`.
-        """
-        expected, following = self._expected, self.decided + 1
-        if expected is None:
-            if begin > following:
-                return False
-        elif begin > expected:
-            raise Hole(f"{self.place[0]}: expected offset {expected}, the frame begins at {begin}")
-        self._expected = max(end, expected or 0, following)
-        return True
+        """True if a frame (positions before and after its poll) is to be taken. Raises `Hole`: it is to be read
+        again."""
+        return self._following.follows(self.place[0], begin=begin, end=end, decided=self.decided)
 
     def lost(self, records: int) -> None:
         """So many records were deleted before they were read: finals that they may have touched will say so."""

@@ -15,7 +15,8 @@ from finalizer.codecs.parts import BadPart, Part
 from finalizer.core.model import Coordinates
 from finalizer.core.sources import Sources, Vouched
 from finalizer.core.terms import SECOND
-from finalizer.course import Course, Hole, RekeyedInput, first_watermark
+from finalizer.course import Course, RekeyedInput, first_watermark
+from finalizer.following import Hole
 from finalizer.pipeline import Encoding, Topic
 from finalizer.policy.load import load
 from finalizer.rekeying import Group, Limits, Rekeying

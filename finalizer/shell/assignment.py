@@ -18,7 +18,7 @@ from typing import Any
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber, ProducerFenced
 from faust.types import TP
 
-from finalizer.course import Hole
+from finalizer.following import Hole
 from finalizer.shell import logs
 from finalizer.shell.frames import Answer, Frame, FrameConsumer
 from finalizer.shell.membership import Membership

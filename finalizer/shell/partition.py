@@ -18,7 +18,8 @@ from finalizer.codecs.stored import Watermark
 from finalizer.core.clock import Reading
 from finalizer.core.model import Coordinates
 from finalizer.core.refusals import Refusals
-from finalizer.course import Course, Hole
+from finalizer.course import Course
+from finalizer.following import Hole
 from finalizer.pipeline import Decision, Record
 from finalizer.shell import alarms, logs
 from finalizer.shell.brokertime import BrokerTime
@@ -111,8 +112,6 @@ class Partition:
         """What is left of the frame in hand."""
         self._pending = Pending(writer.group)
         self._tasks: list[asyncio.Task[None]] = []
-        self._takes = False
-        """Frames are taken. Where one was dropped, none may follow: it would be decided in its place."""
         self._seen_stamp: dict[str, int] = {}
         self._next_tick = 0.0
         self._touched_at = time.monotonic()
@@ -126,7 +125,6 @@ class Partition:
     def start(self, generation: int) -> None:
         """Begin (or go on) in this generation, reading after what is decided."""
         self.generation = generation
-        self._takes = True
         self._pending = Pending(self.writer.group)
         self._slices = deque()
         self.course.read_on()
@@ -148,13 +146,12 @@ class Partition:
     def accept(self, event: Any, frame: Frame) -> None:
         """Take a frame from the agent; never blocks. A stale one is dropped: it will be read again."""
         topic = frame.topic
-        if frame.generation != self.generation or not self._takes:
+        if frame.generation != self.generation:
             return
         try:
             if not self.course.follows(topic, begin=frame.begin, end=frame.end):
                 return
         except Hole as hole:
-            self._takes = False  # the next one would find the same hole, and tell of it again
             self._keeper.doubt(self, hole)
             return
         self._inbox.append((event, frame))
@@ -170,7 +167,7 @@ class Partition:
         deciding, committing = self._tasks or (None, None)
         if deciding is None or committing is None:
             return False
-        self._takes = False
+        self.course.stop_reading()
         await ended([deciding])
         self._inbox.clear()
         emptied = asyncio.ensure_future(self._pending.emptied())
@@ -193,7 +190,7 @@ class Partition:
 
     async def stop(self) -> None:
         """Drop everything that is not durable, and close the producer."""
-        self._takes = False
+        self.course.stop_reading()
         await ended(self._tasks)
         self._tasks = []
         await self.writer.stop()

@@ -18,7 +18,7 @@ from faust.types import TP
 from finalizer.codecs.evidence import encode_mark
 from finalizer.codecs.parts import DecodeBatch
 from finalizer.core.sources import Place
-from finalizer.course import Hole
+from finalizer.following import Hole
 from finalizer.rekeying import Limits, Rekeying
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from faust.types import TP
 
 from finalizer.core.sources import Vouched
-from finalizer.course import Hole
+from finalizer.following import Hole
 from finalizer.rekeying import Group, Rekeying
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
@@ -73,8 +73,6 @@ class Source:
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._told = asyncio.Event()
-        self._takes = False
-        """Frames are taken. Where one was dropped, none may follow: it would be acknowledged in its place."""
         self._task: asyncio.Task[None] | None = None
         self._seen_stamp: int | None = None
 
@@ -85,7 +83,6 @@ class Source:
     def start(self, generation: int) -> None:
         """Begin (or go on) in this generation, reading after what is decided."""
         self.generation = generation
-        self._takes = True
         self.rekeying.read_on()
         (self._polling.hold if self.rekeying.paused else self._polling.release)(self.number, self.topic)
         self._task = asyncio.create_task(self._rekey_all())
@@ -93,13 +90,12 @@ class Source:
 
     def accept(self, event: Any, frame: Frame) -> None:
         """Take a frame from the agent; never blocks. A stale one is dropped: it will be read again."""
-        if frame.generation != self.generation or not self._takes:
+        if frame.generation != self.generation:
             return
         try:
             if not self.rekeying.follows(begin=frame.begin, end=frame.end):
                 return
         except Hole as hole:
-            self._takes = False  # the next one would find the same hole, and tell of it again
             self._doubt(self, hole)
             return
         self._inbox.append((event, frame))
@@ -109,7 +105,7 @@ class Source:
 
     async def quiesce(self, limit: float) -> None:
         """Take nothing more, and let the group in hand be written, within `limit` seconds."""
-        self._takes = False
+        self.rekeying.stop_reading()
         self._inbox.clear()
         task = self._task
         if task is not None and not task.done():
@@ -120,7 +116,7 @@ class Source:
 
     async def stop(self) -> None:
         """Drop what is in hand: it was not acknowledged."""
-        self._takes = False
+        self.rekeying.stop_reading()
         task, self._task = self._task, None
         self._inbox.clear()
         if task is not None:

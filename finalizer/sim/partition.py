@@ -14,8 +14,9 @@ from finalizer.changelog import Change, Changelog
 from finalizer.core.model import SpanKey
 from finalizer.core.state import State
 from finalizer.core.terms import SECOND
-from finalizer.course import Course, Decided, Hole
+from finalizer.course import Course, Decided
 from finalizer.decision import Decision, Output, united
+from finalizer.following import Hole
 from finalizer.sim.broker import Broker, Fenced, Record
 from finalizer.sim.kernel import Process
 from finalizer.sim.plan import Where

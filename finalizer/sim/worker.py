@@ -14,7 +14,8 @@ from finalizer.codecs.state import StateCodec
 from finalizer.core.model import Coordinates
 from finalizer.core.sources import Sources
 from finalizer.core.terms import SECOND
-from finalizer.course import Course, Hole, RekeyedInput, first_watermark, past_gaps
+from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
+from finalizer.following import Hole
 from finalizer.sim.broker import Fenced
 from finalizer.sim.group import SESSION, Answer
 from finalizer.sim.kernel import Killed, Process, Task

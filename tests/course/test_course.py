@@ -9,7 +9,8 @@ import pytest
 
 from finalizer.core.crowd import BYTES_AT_ONCE
 from finalizer.core.model import Coordinates, Evidence, Phase
-from finalizer.course import Decided, Hole
+from finalizer.course import Decided
+from finalizer.following import Hole
 from finalizer.pipeline import Topic
 from tests.course.running import ENDS, EVENTS, Running, event, key, marks, seconds
 

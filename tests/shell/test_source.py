@@ -13,7 +13,7 @@ from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.parts import Part
 from finalizer.core.model import Coordinates
 from finalizer.core.terms import SECOND
-from finalizer.course import Hole
+from finalizer.following import Hole
 from finalizer.policy.load import load
 from finalizer.rekeying import Entry, Limits, Rekeying
 from finalizer.shell.source import Source
