@@ -49,6 +49,12 @@ class Group:
             self._joined = set()
         self._look(now)
 
+    def share_anew(self, now: int) -> None:
+        """A round begins, though nobody came or went: an input has other partitions, or a member another client."""
+        if self._joined is None:
+            self._joined = set()
+        self._look(now)
+
     def heartbeat(self, member: int, generation: int, now: int) -> Answer:
         """A member is still there."""
         self._look(now)

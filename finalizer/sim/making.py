@@ -127,7 +127,7 @@ def _fault(chance: Random, until: int, *, worker: int, exactly_once: bool) -> Fa
         (What.KILL,) * 6
         + (What.FREEZE,) * 3
         + (What.DOWN,) * 3
-        + (What.CUT, What.CUT, What.STOP, What.SLOW, What.COMPACT, What.LOSE_FRAME)
+        + (What.CUT, What.CUT, What.STOP, What.REBALANCE, What.REBALANCE, What.SLOW, What.COMPACT, What.LOSE_FRAME)
     )
     where = None
     match what:
@@ -136,6 +136,10 @@ def _fault(chance: Random, until: int, *, worker: int, exactly_once: bool) -> Fa
             where = chance.choice((None, chance.choice(_COMMITS), chance.choice(_COMMITS), chance.choice(_RESTORES)))
         case What.STOP:
             lasts = _between(chance, SECOND, 10 * SECOND)
+            where = chance.choice((None, chance.choice(_COMMITS)))
+        case What.REBALANCE:
+            lasts = 0
+            where = chance.choice((None, chance.choice(_COMMITS)))
         case What.FREEZE | What.CUT:
             # Without transactions nobody fences: a worker that is away for longer than its session may write after it.
             lasts = _between(chance, *((SECOND, 25 * SECOND) if exactly_once else (SECOND, 4 * SECOND)))

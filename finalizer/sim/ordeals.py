@@ -142,7 +142,8 @@ def _told_to_go(chance: Random, until: int, *, worker: int) -> Iterator[Fault]:
 def _without_owner(chance: Random, lasts: int, *, source: int) -> Iterator[Fault]:
     """Nobody re-keys a source for a while; and perhaps again, while what has waited is written."""
     at = chance.randint(3 * SECOND // MILLISECOND, lasts * 7 // 10 // MILLISECOND) * MILLISECOND
-    what = chance.choice((What.KILL, What.KILL, What.FREEZE, What.FREEZE, What.CUT))
+    goes, stays = (What.KILL, What.KILL, What.STOP, What.STOP), (What.FREEZE, What.FREEZE, What.CUT, What.REBALANCE)
+    what = chance.choice((*goes, *stays))
     where = None if what is What.CUT else chance.choice((None, *_REKEYING))
     away = chance.randint(*chance.choice(((1_000, 3_000), (8_000, 25_000)))) * MILLISECOND
     yield Fault(at=at, what=what, lasts=away, source=source, where=where)

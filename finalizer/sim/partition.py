@@ -93,8 +93,6 @@ class Partition:
         self._shadow = shadow
         self._queue: deque[Decided] = deque()
         self._inbox: deque[Frame] = deque()
-        self._takes = False
-        """Frames are taken. Where one was dropped, none may follow: it would be decided in its place."""
         self._positions: dict[str, int] = {}
         self._unsought: set[str] = set()
         self._goes_on: set[str] = set()
@@ -114,7 +112,7 @@ class Partition:
 
     def start(self, positions: Mapping[str, int]) -> None:
         """Begin, or go on. `positions`: from where the consumer polls until it has sought what comes next."""
-        self.running = self._takes = True
+        self.running = True
         self.course.read_on()
         self._fetched.clear()
         self._positions = {topic: positions.get(topic, offset + 1) for topic, offset in self.course.decided.items()}
@@ -123,7 +121,8 @@ class Partition:
 
     def pause(self) -> None:
         """Decide nothing more; what was polled and not decided, and whatever still comes, will be read again."""
-        self.running = self._takes = False
+        self.running = False
+        self.course.stop_reading()
         self._inbox.clear()
 
     def beat(self) -> bool:
@@ -209,8 +208,6 @@ class Partition:
             self._fetched[topic] = log.end
 
     def _accept(self, frame: Frame) -> None:
-        if not self._takes:
-            return
         try:
             if self.course.follows(frame.topic, begin=frame.begin, end=frame.end):
                 self._inbox.append(frame)

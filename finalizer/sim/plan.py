@@ -22,6 +22,8 @@ class What(Enum):
     """A worker is killed; it is started again after `lasts`."""
     STOP = "stop"
     """A worker finishes what it has in hand and leaves the group; it is started again after `lasts`."""
+    REBALANCE = "rebalance"
+    """The group begins a new generation: who has a partition lets what is in hand be written, and goes on in it."""
     FREEZE = "freeze"
     """A worker stands still for `lasts` (SIGSTOP), and goes on where it stood."""
     CUT = "cut"

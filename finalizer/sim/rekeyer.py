@@ -17,7 +17,8 @@ from finalizer.core.sources import Place
 from finalizer.core.terms import SECOND
 from finalizer.pipeline import Record as Consumed
 from finalizer.rekeying import Entry, Group, Limits, Rekeying
-from finalizer.sim.kernel import Killed, Process
+from finalizer.sim.group import SESSION
+from finalizer.sim.kernel import Killed, Process, Task
 from finalizer.sim.partition import INBOX_FRAMES, Calling, T
 from finalizer.sim.plan import Where
 from finalizer.sim.scene import EVIDENCE, Scene, Trouble
@@ -44,6 +45,7 @@ class Rekeyer:
         self.replaced = False
         self._log = scene.broker.sources[place]
         self._position = scene.rekeyed.get(place, 0)
+        self._fetched: int | None = None
         self._told_at = scene.kernel.now
         self._inbox: deque[tuple[Sequence[Consumed], int]] = deque()
         self._rekeying = Rekeying(
@@ -54,6 +56,8 @@ class Rekeyer:
             limits=Limits(),
             put_aside=self._put_aside,
         )
+        self._is_idle = True
+        self._writing: Task | None = None
         scene.kernel.spawn(self._run(), self)
 
     @property
@@ -65,34 +69,71 @@ class Rekeyer:
         """Nothing of it goes on; what it has told the broker stays."""
         self.alive = False
 
+    def leave(self) -> None:
+        """SIGTERM: let what is in hand be written, tell the group, and go."""
+        self.scene.kernel.spawn(self._leave(), self)
+
+    def begin_anew(self) -> None:
+        """A new generation, in which the source is still ours: what waits is dropped, and read again."""
+        self.scene.kernel.spawn(self._begin_anew(), self)
+
     def _run(self) -> Process:
         asked_at = self._time()
         log_end = yield from self._ask(lambda: self._log.end)
         self._rekeying.assigned(self._time(), log_end=log_end, asked_at=asked_at)
         self.scene.kernel.spawn(self._vouch(), self)
-        self.scene.kernel.spawn(self._write_all(), self)
-        fetched: int | None = None
+        self._writing = self.scene.kernel.spawn(self._write_all(), self)
         while not self.replaced:
             yield self.scene.plan.cadence
-            if fetched is None or len(self._inbox) >= INBOX_FRAMES:
-                self._rekeying.clock.moved(self.place[0], position=self._position)
-            else:
-                self._answered(fetched)
-            fetched = self._log.end if self._reachable() else None
+            self._poll()
         self.alive = False
 
+    def _poll(self) -> None:
+        """Take the answer to the last request, which is as old as the last answer, and make the next."""
+        if self._fetched is None or len(self._inbox) >= INBOX_FRAMES:
+            self._rekeying.clock.moved(self.place[0], position=self._position)
+        else:
+            self._answered(self._fetched)
+        self._fetched = self._log.end if self._reachable() else None
+
     def _answered(self, highwater: int) -> None:
-        """Take the answer to the last request, which is as old as the last answer."""
-        records, end = self._log.read(self._position, self.scene.plan.most_records, highwater)
+        begin = self._position
+        records, end = self._log.read(begin, self.scene.plan.most_records, highwater)
         self._rekeying.clock.answered(self.place[0], arrived_at=self._time(), position=end, highwater=highwater)
-        if end > self._position:
+        self._position = max(begin, end)
+        if end > begin and self._rekeying.follows(begin=begin, end=end):
             self._inbox.append((records, end))
-            self._position = end
+
+    def _leave(self) -> Process:
+        yield from self._quiesce()
+        if self._reachable():
+            self._commit()
+        self.die()
+
+    def _begin_anew(self) -> Process:
+        yield from self._quiesce()
+        self._rekeying.read_on()
+        self._position, self._fetched = self._rekeying.decided + 1, None
+        self._writing = self.scene.kernel.spawn(self._write_all(), self)
+
+    def _quiesce(self) -> Process:
+        """Some records come just before, and wait; others come until what is in hand is written."""
+        self._poll()
+        self._rekeying.stop_reading()
+        self._inbox.clear()
+        until = self.scene.kernel.now + SESSION // 3
+        while not self._is_idle and self.scene.kernel.now < until:
+            yield LOOK
+            self._poll()
+        if self._writing is not None:
+            self._writing.cancel()
+        self._inbox.clear()
 
     def _write_all(self) -> Process:
         rekeying = self._rekeying
         while True:
-            if not self._inbox:
+            self._is_idle = not self._inbox
+            if self._is_idle:
                 yield LOOK
                 continue
             records, end = self._inbox.popleft()

@@ -208,9 +208,12 @@ class World:
                 worker.die()
                 self._start_later(worker.seat, fault.lasts)
             case What.STOP:
-                assert isinstance(worker, Worker), "whoever re-keys is killed, or stands still"
                 worker.leave()
                 self._start_later(worker.seat, fault.lasts + SESSION)
+            case What.REBALANCE if isinstance(worker, Rekeyer):
+                worker.begin_anew()
+            case What.REBALANCE:
+                self.scene.group.share_anew(self.now)
             case What.FREEZE:
                 worker.frozen_until = self.now + fault.lasts
                 self._replace_after(worker, fault.lasts)

@@ -21,10 +21,10 @@ from finalizer.core.safety import Breaker, Outages
 from finalizer.core.sources import Sources
 from finalizer.core.state import State
 from finalizer.course import Course
+from finalizer.following import Following
 from finalizer.pipeline import Decision
 from finalizer.rekeying import Group, Rekeying
 from finalizer.sim.broker import Broker, _Producer
-from finalizer.sim.partition import Partition
 
 Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]
@@ -221,14 +221,8 @@ def unmarked_source_passed_over(patch: Patch) -> None:
 
 
 def taken_after_the_drop(patch: Patch) -> None:
-    """What waits is dropped where a partition is left, and what comes then is taken, and decided in its place."""
-    pause = Partition.pause
-
-    def greedy(self: Partition) -> None:
-        pause(self)
-        self._takes = True
-
-    patch.setattr(Partition, "pause", greedy)
+    """What waits is dropped where a partition or a source is left, and what comes then is taken in its place."""
+    patch.setattr(Following, "stop", lambda _: None)
 
 
 def marks_ignored(patch: Patch) -> None:
