@@ -19,9 +19,19 @@ ROOM = 10
 AT_ONCE = 5
 """Records of one poll: so many more may be open until there is room again."""
 BEAT = 2 * SECOND
+MOST_LATENCY = 200
+SLOW_BEAT = 3 * SECOND
+LONGEST = 29 * SECOND
+"""Less than any `max_duration`."""
 QUICK = SECOND // 4 + 137_000
 """Between two polls, as `shell` fetches: what is re-keyed waits for three of them, and is not to count as a backlog."""
-_REKEYING = (Where.BEFORE_EVIDENCE, Where.BETWEEN_EVIDENCE, Where.BEFORE_WRITTEN, Where.BEFORE_OFFSETS)
+_REKEYING = (
+    Where.FRAME_WAITS,
+    Where.BEFORE_EVIDENCE,
+    Where.BETWEEN_EVIDENCE,
+    Where.BEFORE_WRITTEN,
+    Where.BEFORE_OFFSETS,
+)
 DEAD = 3
 """Clients that die and do not tell."""
 
@@ -88,21 +98,31 @@ def eaten(plan: Plan, chance: Random) -> Plan:
 def rekeyed(plan: Plan, chance: Random) -> Plan:
     """Nothing comes by its trace: sources are re-keyed, by processes that are killed, stand still or are cut off."""
     sources = chance.choice((1, 2, 3))
+    # In ms. A frame is done with before three more have come, or all that comes is a backlog.
+    latency, decoding = chance.choice(((10, 0), (60, 0), (MOST_LATENCY, 0), (60, 150), (10, 200), (10, 250), (10, 250)))
     faults = [
         fault
-        for _ in range(chance.randint(2, 5))
+        for _ in range(chance.randint(3, 6))
         for fault in _without_owner(chance, plan.lasts, source=chance.randrange(sources))
     ]
     if chance.random() < 0.4:
         at = chance.randint(10 * SECOND, plan.lasts * 7 // 10) // MILLISECOND * MILLISECOND
         faults.append(Fault(at=at, what=What.SLOW, lasts=chance.randint(1_000, 4_000) * MILLISECOND))
-    clients = (msgspec.structs.replace(one, events=_usable(one.events)) for one in plan.clients)
+    if chance.random() < 0.5:
+        at = chance.randint(10 * SECOND, plan.lasts * 7 // 10) // MILLISECOND * MILLISECOND
+        faults.append(Fault(at=at, what=What.DOWN, lasts=chance.randint(3_000, 12_000) * MILLISECOND))
+    clients = [
+        msgspec.structs.replace(one, events=_usable(one.events))
+        for one in (_doubled(plan) if sources == 1 and latency < MOST_LATENCY else plan.clients)
+    ]
+    clients += [_barely_beating(chance, number, plan) for number in range(chance.randint(1, 4))]
     return msgspec.structs.replace(
         plan,
         inputs=(Input(topic="spans.events"),),
         sources=sources,
         cadence=QUICK,
-        latency=chance.choice((10, 60, 200)) * MILLISECOND,
+        latency=latency * MILLISECOND,
+        decoding=decoding * MILLISECOND,
         most_records=500,
         clients=tuple(client for client in clients if client.events),
         faults=tuple(sorted((*plan.faults, *faults), key=lambda fault: fault.at)),
@@ -145,6 +165,9 @@ def _without_owner(chance: Random, lasts: int, *, source: int) -> Iterator[Fault
     goes, stays = (What.KILL, What.KILL, What.STOP, What.STOP), (What.FREEZE, What.FREEZE, What.CUT, What.REBALANCE)
     what = chance.choice((*goes, *stays))
     where = None if what is What.CUT else chance.choice((None, *_REKEYING))
+    if what in (What.STOP, What.REBALANCE) and chance.random() < 0.8:
+        where = Where.FRAME_WAITS
+        yield Fault(at=at, what=What.SLOW, lasts=chance.randint(1_000, 1_900) * MILLISECOND)
     away = chance.randint(*chance.choice(((1_000, 3_000), (8_000, 25_000)))) * MILLISECOND
     yield Fault(at=at, what=what, lasts=away, source=source, where=where)
     if chance.random() < 0.5:
@@ -167,6 +190,18 @@ def _beating(chance: Random, number: int, begins: int, back: int) -> Client:
         events.append(Event(at=dies, type="end"))
     comeback = chance.randint(100, 1500) * MILLISECOND
     return Client(name=f"{chance.getrandbits(24):06x}-{number}", events=tuple(events), comeback=comeback)
+
+
+def _barely_beating(chance: Random, number: int, plan: Plan) -> Client:
+    """Each of its beats comes just before it would be missed: whoever believes too much, too early, closes it."""
+    misses = plan.config["terms"]["heartbeat"]["misses"]
+    lease = misses * SLOW_BEAT + SECOND
+    fields = {"heartbeat_interval_ms": SLOW_BEAT // MILLISECOND}
+    born = at = chance.randint(0, 5_000) * MILLISECOND
+    events = [Event(at=at, type="start", fields=fields), Event(at=at + MILLISECOND, type="heartbeat")]
+    while (at := at + lease - chance.randint(5, 100) * MILLISECOND) < min(plan.lasts, born + LONGEST) - SECOND:
+        events.append(Event(at=at, type="heartbeat"))
+    return Client(name=f"{chance.getrandbits(24):06x}-barely-{number}", events=tuple(events))
 
 
 def _doubled(plan: Plan) -> Iterator[Client]:

@@ -59,6 +59,8 @@ class Where(Enum):
     """In a restore: half of the changelog is read."""
     BEFORE_TOUCH = "before touch"
     """In a restore: the state is there, the first write is not made yet."""
+    FRAME_WAITS = "frame waits"
+    """Re-keying: records have come, and wait behind those in hand."""
     BEFORE_EVIDENCE = "before evidence"
     """Re-keying: what was read is not written yet."""
     BETWEEN_EVIDENCE = "between evidence"
@@ -144,5 +146,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     sources: int = 0
     """Partitions of the only input, if it is re-keyed; 0: it is direct."""
+    decoding: int = 0
+    """Whoever re-keys has a frame in hand for so long before it writes it; marks are written meanwhile."""
     lasts: int
     """When the last client is at its end and everything is whole again; then the world goes on until all is closed."""

@@ -103,6 +103,8 @@ class Rekeyer:
         self._position = max(begin, end)
         if end > begin and self._rekeying.follows(begin=begin, end=end):
             self._inbox.append((records, end))
+            if not self._is_idle:
+                self._reach(Where.FRAME_WAITS)
 
     def _leave(self) -> Process:
         yield from self._quiesce()
@@ -139,12 +141,14 @@ class Rekeyer:
             records, end = self._inbox.popleft()
             group = rekeying.begin(records, end=end, stamped=True, now=self._time())
             rekeying.decode(group, group.records)
+            if self._reach(Where.BEFORE_EVIDENCE) or self.scene.plan.decoding:
+                yield self.scene.plan.decoding
             yield from self._write(group)
 
     def _write(self, group: Group) -> Process:
         self.scene.broker.send(0, None, group.rejected, now=self.scene.kernel.now)
         for begin in range(0, len(group.entries), AT_ONCE):
-            if self._reach(Where.BEFORE_EVIDENCE if begin == 0 else Where.BETWEEN_EVIDENCE):
+            if begin and self._reach(Where.BETWEEN_EVIDENCE):
                 yield 0
             part = group.entries[begin : begin + AT_ONCE]
             yield from self._ask(lambda part=part: self._append(part))  # type: ignore[misc]

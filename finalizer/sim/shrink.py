@@ -84,6 +84,7 @@ def _simpler(plan: Plan) -> Iterator[dict[str, Any]]:
     if plan.sources:
         yield {"sources": 1, "faults": tuple(_first_source(fault) for fault in plan.faults)}
     yield {"behind": 0}
+    yield {"decoding": 0}
     yield {"latency": MILLISECOND * 4}
     yield {"most_records": 500}
     yield {"clients": tuple(msgspec.structs.replace(client, clock=0) for client in plan.clients)}

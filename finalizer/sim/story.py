@@ -14,7 +14,7 @@ from finalizer.sim.scene import Finding
 
 _UNITS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "ns": 1}
 _LENGTH = re.compile(r"(-?)" + "".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
-_LENGTHS = {"at", "lasts", "clock", "comeback", "cadence", "latency", "behind"}
+_LENGTHS = {"at", "lasts", "clock", "comeback", "cadence", "latency", "behind", "decoding"}
 _LISTS = {"arrives", "workers"}
 _WIDTH = 118
 

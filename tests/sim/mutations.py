@@ -242,6 +242,18 @@ def committed_before_written(patch: Patch) -> None:
     patch.setattr(Rekeying, "begin", hasty)
 
 
+def vouched_before_written(patch: Patch) -> None:
+    """A mark vouches for what is in hand, before it is written."""
+    begin = Rekeying.begin
+
+    def hasty(self: Rekeying, *given: Any, **named: Any) -> Group:
+        group = begin(self, *given, **named)
+        self.clock.decided(self.place[0], next_offset=group.end, timestamp=group.newest, word=group.word)
+        return group
+
+    patch.setattr(Rekeying, "begin", hasty)
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     watermark_dropped,
     ack_before_commit,
@@ -271,9 +283,11 @@ OF_OUTAGES: tuple[Mutation, ...] = (
     no_credit,
 )
 OF_REKEYING: tuple[Mutation, ...] = (
+    taken_after_the_drop,
     fastest_source,
     unmarked_source_passed_over,
     deaf_sources,
     marks_ignored,
     committed_before_written,
+    vouched_before_written,
 )
