@@ -15,6 +15,7 @@ from finalizer.core.sources import Place
 from finalizer.core.terms import SECOND
 from finalizer.pipeline import Header, Output
 
+INSTANCES = "spans.instances"
 TRANSACTION_TIMEOUT = 20 * SECOND
 """An open transaction is aborted after this long, and its producer fenced."""
 
@@ -133,6 +134,8 @@ class Broker:
         self.inputs = {topic: [Log(topic, number) for number in range(partitions)] for topic in topics}
         self.sources = {place: Log(*place) for place in sources}
         """What is re-keyed before a worker reads it."""
+        self.instances = Log(INSTANCES, 0)
+        """Heartbeats of processes."""
         self.outputs: list[Written] = []
         self.changelogs: list[list[Batch]] = [[] for _ in range(partitions)]
         """Every batch that was ever written."""

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from finalizer.core.model import SpanKey
 from finalizer.core.terms import SECOND
+from finalizer.sim.broker import Log
 from finalizer.sim.plan import MILLISECOND, Client, Event
 from finalizer.sim.scene import EPOCH, Scene
 
+PULSE = "instance"
+"""Type of the heartbeats of processes."""
 NOTICED = 3 * SECOND
 """An outage of this length is noticed by workers. (Whoever is cut off for a shorter time must be quick.)"""
 
@@ -55,7 +58,7 @@ class Crowd:
         self.pending = 0
         """Records that are on their way."""
         self._scene = scene
-        for client in scene.plan.clients:
+        for client in (*scene.plan.clients, *scene.plan.processes):
             for event in client.events:
                 value = _value(client, event)
                 for delay in event.arrives:
@@ -78,11 +81,7 @@ class Crowd:
             kernel.at(again, lambda: self._land(client, event, value, meant))
             return
         self.pending -= 1
-        given = plan.inputs[event.to]
-        number = partition_of(client.name, plan.partitions)
-        if plan.sources:
-            number = span_key(client.name)[-1] % plan.sources
-        log = broker.sources[given.topic, number] if plan.sources else broker.inputs[given.topic][number]
+        log, given = self._log(client, event), plan.inputs[event.to]
         stamp = EPOCH + event.at + client.clock
         if len(self.landed) % 50 == 49:
             log.skip()  # a marker of somebody's transaction
@@ -90,23 +89,40 @@ class Crowd:
         record = log.append(span_key(client.name)[:16].hex().encode(), value, timestamp)
         self.landed.append(
             Landed(
-                client, event, meant, kernel.now, stamp, given.create_time, given.topic, number, record.offset, value
+                client,
+                event,
+                meant,
+                kernel.now,
+                stamp,
+                given.create_time,
+                log.topic,
+                log.partition,
+                record.offset,
+                value,
             )
         )
+
+    def _log(self, client: Client, event: Event) -> Log:
+        """Where a record goes."""
+        broker, plan, topic = self._scene.broker, self._scene.plan, self._scene.plan.inputs[event.to].topic
+        if event.type == PULSE:
+            return broker.instances
+        if plan.sources:
+            return broker.sources[topic, span_key(client.name)[-1] % plan.sources]
+        return broker.inputs[topic][partition_of(client.name, plan.partitions)]
 
 
 def _value(client: Client, event: Event) -> bytes:
     if event.type is None:
         return f"garbage of {client.name} at {event.at}".encode()
     key = span_key(client.name).hex()
-    told = {
-        "type": event.type,
-        "trace_id": key[:32],
-        "span_id": key[32:],
-        "time_unix_nano": str(EPOCH + event.at + client.clock),
-    }
+    told = {"type": event.type, "time_unix_nano": str(EPOCH + event.at + client.clock)}
+    if event.type != PULSE:
+        told |= {"trace_id": key[:32], "span_id": key[32:]}
     if event.type == "start":
         told["name"] = client.name
+    if client.boot and event.type in ("start", PULSE):
+        told |= {"instance_id": client.instance, "boot_id": client.boot}
     for name, value in event.fields.items():
         told[name] = str(EPOCH + value) if name.endswith("_unix_nano") else value
     return json.dumps(told).encode()

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from finalizer.core.terms import SECOND
 from finalizer.policy.load import Policy
-from finalizer.sim.clients import Landed
+from finalizer.sim.clients import PULSE, Landed
 from finalizer.sim.ledger import Final, Letter
+from finalizer.sim.pulses import Pulses
 from finalizer.sim.scene import Trouble
-from finalizer.sim.truth import Term, end_of, hard, heard_at, soft, start_of, starts
+from finalizer.sim.truth import Term, end_of, hard, heard_at, replaced, soft, start_of, starts
 
 Said = Iterator[tuple[Trouble, str]]
 
@@ -17,14 +18,16 @@ Said = Iterator[tuple[Trouble, str]]
 class Closes:
     """Judges closes by the terms of a policy. After `ready_at` there is no excuse for more than `prompt` (ns)."""
 
-    def __init__(self, policy: Policy, *, ready_at: int, prompt: int) -> None:
+    def __init__(self, policy: Policy, pulses: Pulses, *, ready_at: int, prompt: int) -> None:
         self._terms = policy.default
+        self._pulses = pulses
         self._settle = policy.safety.settle
         self._ready_at = ready_at
         self._prompt = prompt
 
     def presumed(self, final: Final, records: Sequence[Landed]) -> Said:
-        """A final that we inferred, of a span that has a start."""
+        """A final that we inferred, of a span that has a start. What its process said counts for it."""
+        records = self._pulses.beside(records)
         attempts = [list(self._presumed(final, records[:n], records[n:])) for n in _known(records, final)]
         yield from min(attempts, key=len)
 
@@ -60,12 +63,19 @@ class Closes:
         if any(end_of(one) is not None for one in known):
             yield Trouble.FALSE_CLOSE, "its end was there to be read"
             return
-        terms = [soft(known, self._terms), *hard(known, self._terms)]
+        terms = [soft(known, self._terms), *hard(known, self._terms), *self._replaced(final, known)]
         attempts = [list(self._term(term, final, known, rest)) for term in terms if term.cause == final.cause]
         if not attempts:
             yield Trouble.WRONG, f"the cause can only be {', '.join(str(term.cause) for term in terms)}"
             return
         yield from min(attempts, key=len)
+
+    def _replaced(self, final: Final, known: Sequence[Landed]) -> Iterator[Term]:
+        client = next(one.client for one in known if one.event.type != PULSE)
+        for newer in self._pulses.newer(client, final.at):
+            term = replaced(known, newer, self._terms)
+            if term is not None:
+                yield term
 
     def _late_start(self, final: Final, known: Sequence[Landed]) -> Said:
         """A moment that was over before the start was told: it is closed as soon as it is."""

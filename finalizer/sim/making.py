@@ -9,6 +9,7 @@ from finalizer.core.terms import MINUTE, SECOND
 from finalizer.sim.lives import Lives
 from finalizer.sim.ordeals import crowded, cut_off, eaten, left, mass_death, rekeyed
 from finalizer.sim.plan import MILLISECOND, Client, Fault, Input, Plan, What, Where
+from finalizer.sim.processes import in_processes
 
 LONG_OUTAGE = (5 * SECOND, 25 * SECOND)
 SHORT_OUTAGE = (200 * MILLISECOND, 1500 * MILLISECOND)
@@ -19,7 +20,15 @@ _COMMITS = (
 )
 _RESTORES = (Where.FENCED, Where.RESTORING, Where.BEFORE_TOUCH)
 _HOUR = 60 * MINUTE
-_ORDEALS = ((0.1, mass_death), (0.18, crowded), (0.22, cut_off), (0.27, eaten), (0.37, rekeyed), (0.45, left))
+_ORDEALS = (
+    (0.1, mass_death),
+    (0.18, crowded),
+    (0.22, cut_off),
+    (0.27, eaten),
+    (0.37, rekeyed),
+    (0.45, left),
+    (0.51, in_processes),
+)
 """Kinds of worlds, and the share of all up to which they are made."""
 
 

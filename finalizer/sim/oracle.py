@@ -14,12 +14,13 @@ from finalizer.codecs.stored import Watermark
 from finalizer.core.model import SpanKey
 from finalizer.core.terms import SECOND
 from finalizer.sim.broker import Fate
-from finalizer.sim.clients import Landed, span_key
+from finalizer.sim.clients import PULSE, Landed, span_key
 from finalizer.sim.closes import Closes
 from finalizer.sim.evictions import Evictions
 from finalizer.sim.ledger import REPORTED, Final, Ledger
 from finalizer.sim.masses import mass_closes
 from finalizer.sim.plan import Plan
+from finalizer.sim.pulses import Pulses
 from finalizer.sim.scene import EPOCH, Finding, Trouble
 from finalizer.sim.truth import Link, chain, start_of, starts
 from finalizer.sim.world import World
@@ -42,7 +43,8 @@ class Oracle:
         backlog = len(world.crowd.landed) * self._plan.cadence // self._plan.most_records
         self._ready_at = world.whole_at + READY + backlog
         self._prompt = PROMPT + _behind(world.crowd.landed, self._plan)
-        self._closes = Closes(world.scene.policy, ready_at=self._ready_at, prompt=self._prompt)
+        pulses = Pulses(record for record in world.crowd.landed if record.event.type == PULSE)
+        self._closes = Closes(world.scene.policy, pulses, ready_at=self._ready_at, prompt=self._prompt)
         landed: dict[SpanKey, list[Landed]] = defaultdict(list)
         self._garbage: Counter[bytes] = Counter()
         self._garbage_at: dict[bytes, int] = {}
@@ -50,6 +52,8 @@ class Oracle:
         """Spans of which records were deleted unread -> when."""
         for record in world.crowd.landed:
             gone_at, gone = world.deleted.get((record.topic, record.partition), (0, range(0)))
+            if record.event.type == PULSE:
+                continue
             if record.offset in gone:
                 self._gaps[span_key(record.client.name)] = gone_at
             elif record.event.type is None:

@@ -38,6 +38,8 @@ class What(Enum):
     """The changelog is compacted."""
     RETAIN = "retain"
     """Retention deletes most of what is not read yet of each input."""
+    UNHEARD = "unheard"
+    """A worker cannot read the heartbeats of processes for `lasts`."""
     LOSE_FRAME = "lose frame"
     """The next frame that a worker polls is lost on its way."""
 
@@ -111,6 +113,10 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far its clock is ahead."""
     comeback: int = SECOND
     """How long after the broker's return it sends again."""
+    instance: str = ""
+    """The process in which it lives; none: it stands for itself."""
+    boot: str = ""
+    """Which start of that process."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -144,6 +150,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Partitions stay where they are in a rebalance, as far as they can."""
     clients: tuple[Client, ...]
     faults: tuple[Fault, ...]
+    processes: tuple[Client, ...] = ()
+    """Starts of processes, and their heartbeats, which count for the clients that live in them."""
     sources: int = 0
     """Partitions of the only input, if it is re-keyed; 0: it is direct."""
     decoding: int = 0

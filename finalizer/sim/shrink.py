@@ -61,6 +61,7 @@ def shrunk(plan: Plan, trouble: Trouble) -> Plan:
     while size != (size := len(msgspec.json.encode(shrinking.plan))):
         shrinking.without(lambda: shrinking.plan.faults, lambda faults: {"faults": tuple(faults)})
         shrinking.without(lambda: shrinking.plan.clients, lambda clients: {"clients": tuple(clients)})
+        shrinking.without(lambda: shrinking.plan.processes, lambda some: {"processes": tuple(some)})
         for place in range(len(shrinking.plan.clients)):
             shrinking.without_events(place)
         shrinking.without(lambda: shrinking.plan.workers[1:], lambda rest: {"workers": (0, *rest)})

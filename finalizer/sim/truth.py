@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from finalizer.core.terms import Terms
-from finalizer.sim.clients import Landed
+from finalizer.sim.clients import PULSE, Landed
 from finalizer.sim.ledger import REPORTED
 from finalizer.sim.plan import MILLISECOND
 from finalizer.sim.scene import EPOCH
@@ -99,16 +99,29 @@ def heard_at(record: Landed) -> int:
     return min(record.at, record.stamp) if record.is_stamped_by_producer else record.at
 
 
+def first_heard_at(records: Iterable[Landed]) -> int:
+    """When the span itself was heard first, whenever its process was."""
+    return min(heard_at(one) for one in records if one.event.type != PULSE)
+
+
+def replaced(records: Sequence[Landed], newer: Sequence[Landed], terms: Terms) -> Term | None:
+    """What a span owes whose process has a newer start, of which this was heard; None: its own start is not over."""
+    last = max(map(heard_at, records))
+    if newer[-1].at <= last:
+        return None
+    return Term("instance_replaced", max(last, newer[0].at), terms.orphan_grace)
+
+
 def soft(records: Sequence[Landed], terms: Terms) -> Term:
     """What a span owes next, after this evidence."""
-    first, last = min(map(heard_at, records)), max(map(heard_at, records))
+    first, last = first_heard_at(records), max(map(heard_at, records))
     if not any(map(starts, records)):
         return Term(None, first, terms.orphan_grace)
     moods = [one for one in records if one.event.type == "lifecycle"]
     mood = max(moods, key=lambda one: one.told_at, default=None)
     if mood is not None and mood.event.fields["state"] != "foreground":
         return Term("backgrounded", last, terms.background_grace)
-    beats = any(one.event.type == "heartbeat" for one in records)
+    beats = any(one.event.type in ("heartbeat", PULSE) for one in records)
     interval = max(one.event.fields.get("heartbeat_interval_ms", 0) for one in records) * MILLISECOND
     beat = terms.heartbeat
     if not (beats or interval or beat.required):
@@ -121,7 +134,7 @@ def soft(records: Sequence[Landed], terms: Terms) -> Term:
 
 def hard(records: Sequence[Landed], terms: Terms) -> list[Term]:
     """The moments at which a span is over, whatever is heard."""
-    first = min(map(heard_at, records))
+    first = first_heard_at(records)
     timeout = max(one.event.fields.get("timeout_ms", 0) for one in records) * MILLISECOND
     limits = [Term("timeout", first + min(timeout or terms.max_duration, terms.max_duration), 0, fixed=True)]
     session = max(one.event.fields.get("session_expires_unix_nano", 0) for one in records)

@@ -19,6 +19,7 @@ from finalizer.following import Hole
 from finalizer.sim.broker import Fenced
 from finalizer.sim.group import SESSION, Answer
 from finalizer.sim.kernel import Killed, Process, Task
+from finalizer.sim.listener import Listener
 from finalizer.sim.partition import Calling, Partition, T, Unanswered
 from finalizer.sim.plan import Where
 from finalizer.sim.scene import EVIDENCE, Scene, Trouble
@@ -52,6 +53,7 @@ class Worker:
         self.frozen_until = 0
         self.cut_until = 0
         self.leaving = False
+        self.unheard_until = 0
         self.partitions: dict[int, Partition] = {}
         self._member = member
         self._place = _Place.OUT
@@ -61,6 +63,7 @@ class Worker:
         self._committing: dict[int, Task] = {}
         self._recovering: Task | None = None
         self._cures: list[Task] = []
+        self._listener = Listener(scene, self) if scene.policy.instances.topic else None
         scene.kernel.spawn(self._run(), self)
 
     # What its partitions ask for.
@@ -273,6 +276,7 @@ class Worker:
             number=number,
             releases=scene.releases,
             rekeyed=RekeyedInput(EVIDENCE, Sources(scene.places)) if scene.places else None,
+            instances=None if self._listener is None else self._listener.view,
         )
         course.fill(restored)
         changelog = Changelog(StateCodec(scene.named, number), watermark, restored.blocks, restored.sending)

@@ -13,6 +13,7 @@ from finalizer.core.terms import SECOND
 from finalizer.pipeline import Topic
 from finalizer.sim.clients import Crowd
 from finalizer.sim.group import SESSION
+from finalizer.sim.listener import AGAIN
 from finalizer.sim.plan import Fault, Plan, What, Where
 from finalizer.sim.rekeyer import Rekeyer
 from finalizer.sim.scene import EPOCH, Scene, Trouble
@@ -220,6 +221,9 @@ class World:
             case What.CUT:
                 worker.cut_until = self.now + fault.lasts
                 self._replace_after(worker, fault.lasts)
+            case What.UNHEARD if isinstance(worker, Worker):
+                worker.unheard_until = self.now + fault.lasts
+                self._until(worker.unheard_until + AGAIN)
             case What.LOSE_FRAME:
                 self._lost_frames[worker.seat] = self._lost_frames.get(worker.seat, 0) + 1
 

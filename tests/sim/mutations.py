@@ -11,8 +11,11 @@ import pytest
 from finalizer.changelog import Changelog, Restored, Write
 from finalizer.codecs.state import StateCodec
 from finalizer.core import lifecycle
+from finalizer.core.causes import Cause
 from finalizer.core.clock import PartitionClock, Reading, _Topic
 from finalizer.core.crowd import Crowd
+from finalizer.core.due import Deadline
+from finalizer.core.instances import Beat, Instances
 from finalizer.core.law import LAW, Act
 from finalizer.core.model import End, Evidence, Moment, Phase
 from finalizer.core.pause import Pause
@@ -20,6 +23,7 @@ from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Breaker, Outages
 from finalizer.core.sources import Sources
 from finalizer.core.state import State
+from finalizer.core.terms import Terms
 from finalizer.course import Course
 from finalizer.following import Following
 from finalizer.pipeline import Decision
@@ -254,6 +258,48 @@ def vouched_before_written(patch: Patch) -> None:
     patch.setattr(Rekeying, "begin", hasty)
 
 
+def lag_of_the_view_ignored(patch: Patch) -> None:
+    """What was not heard of a process counts as its silence, though its topic was not heard so far."""
+    patch.setattr(Instances, "moment", lambda _, now: now)
+
+
+def view_taken_for_whole(patch: Patch) -> None:
+    """What the topic of processes says so far counts for all of it: after a restart nobody lives."""
+    follow = Instances.follow
+
+    def hasty(self: Instances, reading: Reading) -> None:
+        follow(self, reading)
+        self.caught_up, self.clock = True, 2**62
+
+    patch.setattr(Instances, "follow", hasty)
+
+
+def any_start_counts(patch: Patch) -> None:
+    """A heartbeat of one start of a process counts for the spans of another one."""
+    hear = Instances.hear
+
+    def generous(self: Instances, beat: Beat, heard_at: int) -> None:
+        for boot_id in {beat.boot_id, *self._starts.get(beat.instance_id, ())}:
+            hear(self, beat._replace(boot_id=boot_id), heard_at)
+
+    patch.setattr(Instances, "hear", generous)
+
+
+def replaced_while_it_beats(patch: Patch) -> None:
+    """A newer start closes the spans of an older one that is still heard."""
+    replaced = Instances.replaced
+
+    def hasty(self: Instances, state: State, terms: Terms, now: Moment) -> Deadline | None:
+        told = state.rest.told.instance
+        for boot_id in self._starts.get(told[2], ()) if told is not None else ():
+            if told is not None and boot_id > told[3]:
+                at = now.patience_at(self._boots[told[2], boot_id].first) + terms.orphan_grace
+                return Deadline(at, Cause.INSTANCE_REPLACED)
+        return replaced(self, state, terms, now)
+
+    patch.setattr(Instances, "replaced", hasty)
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     watermark_dropped,
     ack_before_commit,
@@ -281,6 +327,12 @@ OF_LEAVING: tuple[Mutation, ...] = (taken_after_the_drop,)
 OF_OUTAGES: tuple[Mutation, ...] = (
     no_suspicion,
     no_credit,
+)
+OF_PROCESSES: tuple[Mutation, ...] = (
+    lag_of_the_view_ignored,
+    view_taken_for_whole,
+    any_start_counts,
+    replaced_while_it_beats,
 )
 OF_REKEYING: tuple[Mutation, ...] = (
     taken_after_the_drop,

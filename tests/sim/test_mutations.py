@@ -12,7 +12,7 @@ from finalizer.compiled import Running
 from finalizer.sim.making import make_plan
 from finalizer.sim.plan import Plan, What
 from finalizer.sim.trial import tried
-from tests.sim.mutations import MUTATIONS, OF_LEAVING, OF_OUTAGES, OF_REKEYING, Mutation
+from tests.sim.mutations import MUTATIONS, OF_LEAVING, OF_OUTAGES, OF_PROCESSES, OF_REKEYING, Mutation
 
 pytestmark = pytest.mark.skipif(
     RUNNING is Running.COMPILED,
@@ -29,6 +29,8 @@ def worlds(kind: str) -> Iterator[Plan]:
     plans: Iterator[Plan] = map(make_plan, itertools.count())
     if kind == "rekeyed":
         plans = filter(lambda plan: plan.sources, plans)
+    if kind == "processes":
+        plans = filter(lambda plan: plan.processes, plans)
     if kind == "cut off":
         plans = filter(lambda plan: "outage" in plan.config["safety"], plans)
     if kind == "leaving":
@@ -43,6 +45,7 @@ def worlds(kind: str) -> Iterator[Plan]:
         *((one, "leaving") for one in OF_LEAVING),
         *((one, "cut off") for one in OF_OUTAGES),
         *((one, "rekeyed") for one in OF_REKEYING),
+        *((one, "processes") for one in OF_PROCESSES),
     ],
     ids=lambda given: getattr(given, "__name__", None),
 )
