@@ -153,7 +153,7 @@ class Partition:
     ) -> Process:
         """Make changes and outputs durable; `durable` is told when they are, whether or not we hear of it."""
         host, number, epoch = self._host, self.number, self._epoch
-        broker, again = host.broker, epoch is None
+        broker, again, durable = host.broker, epoch is None, _once(durable)
         if epoch is not None:
             if host.reach(Where.BEFORE_BEGIN):
                 yield 0
@@ -264,3 +264,9 @@ class Partition:
         if not any(decision.outputs for decision in decisions) and len(changes) == 1:
             return lambda: None  # the watermark alone
         return lambda: self._shadow.decided(decisions, unsent=unsent)
+
+
+def _once(tell: Callable[[], None]) -> Callable[[], None]:
+    """What is written twice, since its answer was lost, became durable when it was written first."""
+    left = [tell]
+    return lambda: left.pop()() if left else None
