@@ -65,14 +65,15 @@ class Status:
         ]
 
     def _source_lags(self) -> dict[Place, float]:
-        """Seconds by which each source is behind, where it is furthest; one that nobody vouched for, since we wait."""
+        """Seconds by which each source is behind, where it is furthest; one that nobody vouched for, or for no time
+        yet, since we wait."""
         now, lags = self._time.now(), dict[Place, float]()
         for one in self._owner.partitions.values():
             if one.course.sources is None:
                 continue
             waiting = time.monotonic() - one.started_at
             for place, newest in one.course.sources.newest.items():
-                lag = waiting if newest is None else (now - newest.clock) / 1e9
+                lag = (now - newest.clock) / 1e9 if newest is not None and newest.clock else waiting
                 lags[place] = max(lags.get(place, 0.0), lag)
         return lags
 
