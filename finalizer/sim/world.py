@@ -101,6 +101,8 @@ class World:
         if self.crowd.pending or not all(one.alive and one.clean for one in self._rekeyers.values()):
             return False
         living = [worker for worker in self._workers.values() if worker.alive]
+        if sum(len(worker.partitions) for worker in living) != self.plan.partitions:
+            return False  # somebody who stands still does not know yet that they are another's
         having = {number: one for worker in living for number, one in worker.partitions.items()}
         for number in range(self.plan.partitions):
             one = having.get(number)
