@@ -187,8 +187,19 @@ class Course:
         gap = max(_latest_opened(self.spans.states), clock, self._base.gap)
         self._base = msgspec.structs.replace(self._base, gap=gap)
 
-    def hear(self, topic: str, records: Sequence[Record], *, end: int, stamped: bool, now: int) -> Decided:
+    def hear(
+        self,
+        topic: str,
+        records: Sequence[Record],
+        *,
+        end: int,
+        stamped: bool,
+        now: int,
+        arrived_at: int | None = None,
+    ) -> Decided:
         """Decide a frame, up to position `end`. `stamped`: its timestamps are the broker's (`LogAppendTime`).
+
+        `arrived_at`: when the frame came, if it has waited. A producer's timestamp is not believed beyond that.
 
         Records at or below what is decided are passed over. Raises `NewerFormat`.
         """
@@ -197,12 +208,12 @@ class Course:
             records = [record for record in records if record.offset > decided]
         if topic == self.evidence:
             return self._hear_rekeyed(topic, records, end=end, now=now)
-        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), now)
+        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), arrived_at or now)
         newest, word = 0, None
         if records:
             newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
             word = word_before(clock.to_pass, records)
-        clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, now), word=word)
+        clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, ceiling, now), word=word)
         self.reading = reading = clock.advance(now)
         moment = self._heard_at(clock.topic_time(topic), reading)
         decision = self._decide(topic, records, moment, floor, ceiling)

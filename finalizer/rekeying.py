@@ -113,17 +113,18 @@ class Rekeying:
         """True while a mark has to stand in front of what is written next: it tells of records that were lost."""
         return self._voucher.untold
 
-    def begin(self, records: Sequence[Record], *, end: int, stamped: bool, now: int) -> Group:
-        """A group of the frame's records. `stamped`: its timestamps are the broker's (`LogAppendTime`)."""
+    def begin(self, records: Sequence[Record], *, end: int, stamped: bool, arrived_at: int) -> Group:
+        """A group of the frame's records. `stamped`: its timestamps are the broker's (`LogAppendTime`); others are not
+        believed beyond the arrival of the frame."""
         if records and records[0].offset <= self.decided:
             records = [record for record in records if record.offset > self.decided]
         group = Group(records, end=end, stamped=stamped)
         if records:
             newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            group.newest = min(newest * 1_000_000, now)
+            group.newest = min(newest * 1_000_000, arrived_at)
             group.word = word_before(self.clock.to_pass, records)
         if not stamped:
-            group.floor, group.ceiling = max(self.clock.topic_time(self.place[0]), group.newest), now
+            group.floor, group.ceiling = max(self.clock.topic_time(self.place[0]), group.newest), arrived_at
         return group
 
     def decode(self, group: Group, records: Sequence[Record]) -> None:

@@ -72,7 +72,7 @@ def source(*, position: int = 0, limits: Limits | None = None) -> Rekeying:
 def decoded(rekeying: Rekeying, *values: bytes, first: int = 0) -> Group:
     """The group of a frame with these values."""
     records = [record(offset, value) for offset, value in enumerate(values, start=first)]
-    group = rekeying.begin(records, end=first + len(values), stamped=True, now=at(1))
+    group = rekeying.begin(records, end=first + len(values), stamped=True, arrived_at=at(1))
     rekeying.decode(group, group.records)
     return group
 

@@ -38,6 +38,7 @@ class Frame:
     """The records of one partition that one poll returned; empty where only markers or holes were passed over."""
 
     __slots__ = (
+        "arrived_at",
         "begin",
         "checksum",
         "end",
@@ -63,6 +64,7 @@ class Frame:
         begin: int,
         end: int,
         generation: int,
+        arrived_at: float,
         lost: int = 0,
     ) -> None:
         self.topic, self.partition = tp
@@ -72,6 +74,8 @@ class Frame:
         self.end = end
         """The position after it: everything below is in this frame or was passed over."""
         self.generation = generation
+        self.arrived_at = arrived_at
+        """Monotonic seconds, at the end of the poll."""
         self.lost = lost
         """So many records were deleted before they were read: all of an empty frame."""
         self.offset = end - 1
@@ -150,7 +154,8 @@ class FrameThread(driver.AIOKafkaConsumerThread):
             return {}
         consumer.seek(raw, first)
         begin, owner.handed_out[tp] = owner.handed_out.get(tp, position), first
-        return {tp: [Frame(tp, (), begin=begin, end=first, generation=generation, lost=first - position)]}
+        lost, now = first - position, time.monotonic()
+        return {tp: [Frame(tp, (), begin=begin, end=first, generation=generation, arrived_at=now, lost=lost)]}
 
     def _frames(self, consumer: Any, fetched: Mapping[Any, Any], generation: int) -> dict[TP, list[Any]]:
         owner = self.consumer
@@ -173,7 +178,7 @@ class FrameThread(driver.AIOKafkaConsumerThread):
                 begin = records[0].offset
             if records or end > begin:
                 owner.handed_out[tp] = end
-                result[tp] = [Frame(tp, records, begin=begin, end=end, generation=generation)]
+                result[tp] = [Frame(tp, records, begin=begin, end=end, generation=generation, arrived_at=now)]
             if state.timestamp is not None and state.highwater is not None:
                 owner.saw_answer(tp, state.timestamp, now, end, state.highwater)
         owner.polled_at = now

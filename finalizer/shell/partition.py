@@ -249,7 +249,12 @@ class Partition:
         topic = part.topic
         try:
             decision, watermark, count = self.course.hear(
-                topic, part.records, end=part.end, stamped=part.stamped, now=self._time.now()
+                topic,
+                part.records,
+                end=part.end,
+                stamped=part.stamped,
+                now=self._time.now(),
+                arrived_at=self._time.at(part.arrived_at),
             )
         except NewerFormat as error:
             told = f"{topic} (partition {self.number}, before offset {part.end}) holds {error}"
@@ -339,6 +344,8 @@ class _Slice(NamedTuple):
     end: int
     """Everything below is decided with it."""
     stamped: bool
+    arrived_at: float
+    """Of the frame, in monotonic seconds."""
     event: Any
     """What is to be acknowledged with it: of the last one only."""
 
@@ -348,9 +355,9 @@ def _slices(event: Any, frame: Frame, records: Sequence[Record]) -> Iterator[_Sl
     begin = 0
     while begin < last:
         until = begin + SLICE_RECORDS
-        yield _Slice(frame.topic, records[begin:until], records[until].offset, stamped, None)
+        yield _Slice(frame.topic, records[begin:until], records[until].offset, stamped, frame.arrived_at, None)
         begin = until
-    yield _Slice(frame.topic, records[begin:], frame.end, stamped, event)
+    yield _Slice(frame.topic, records[begin:], frame.end, stamped, frame.arrived_at, event)
 
 
 def tell_of_gap(topic: str, partition: int, records: int) -> None:

@@ -172,7 +172,8 @@ class Source:
 
     async def _decoded(self, frame: Frame) -> Group:
         rekeying = self.rekeying
-        group = rekeying.begin(frame.records, end=frame.end, stamped=frame.timestamp_type == 1, now=self._time.now())
+        stamped, arrived_at = frame.timestamp_type == 1, self._time.at(frame.arrived_at)
+        group = rekeying.begin(frame.records, end=frame.end, stamped=stamped, arrived_at=arrived_at)
         for first in range(0, len(group.records), SLICE):
             rekeying.decode(group, group.records[first : first + SLICE])
             await asyncio.sleep(0)

@@ -41,11 +41,6 @@ class Closes:
         attempts = [list(self._orphan(letter, records[:n], records[n:])) for n in _known(records, letter)]
         yield from min(attempts, key=len)
 
-    def orphan_anyhow(self, letter: Letter, records: Sequence[Landed]) -> Said:
-        """The same where the time of the records cannot be trusted."""
-        if records[0].at > letter.at:
-            yield Trouble.EARLY, "nothing was heard of it"
-
     def _orphan(self, letter: Letter, known: Sequence[Landed], rest: Sequence[Landed]) -> Said:
         if any(map(starts, known)):
             yield Trouble.FALSE_CLOSE, "its start was there to be read"

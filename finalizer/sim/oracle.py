@@ -139,9 +139,7 @@ class Oracle:
         kinds = Counter(letter.kind for letter in letters)
         orphan = next((letter for letter in letters if letter.kind == "missing_start"), None)
         if orphan is not None:
-            judge = self._closes.orphan if self._is_trustworthy() else self._closes.orphan_anyhow
-            if not orphan.deadline:
-                judge = self._evictions.orphan
+            judge = self._closes.orphan if orphan.deadline else self._evictions.orphan
             for trouble, what in judge(orphan, records):
                 yield trouble, f"dead letter missing_start: {what}"
         elif not any(map(starts, records)):

@@ -74,6 +74,7 @@ class Frame(NamedTuple):
     begin: int
     end: int
     records: Sequence[Record]
+    arrived_at: int
     lost: bool = False
 
 
@@ -193,11 +194,11 @@ class Partition:
         else:
             del self._fetched[topic]
             if position < log.first:
-                self._accept(Frame(topic, position, log.first, (), lost=True))
+                self._accept(Frame(topic, position, log.first, (), host.time(), lost=True))
                 self._positions[topic] = position = log.first
             records, end = log.read(position, host.most_records, until)
             if end > position and not (topic in self._goes_on and host.loses_frame()):
-                self._accept(Frame(topic, position, end, records))
+                self._accept(Frame(topic, position, end, records, host.time()))
             if self.running and topic != course.evidence:
                 course.clock.answered(topic, arrived_at=host.time(), position=end, highwater=until)
             if topic in self._unsought:
@@ -219,10 +220,11 @@ class Partition:
         course, host = self.course, self._host
         self._tick()
         while self._inbox and len(self._queue) < QUEUE_ITEMS:
-            topic, _, end, records, lost = self._inbox.popleft()
+            topic, _, end, records, arrived_at, lost = self._inbox.popleft()
             if lost:
                 course.lost()
-            self._queue.append(course.hear(topic, records, end=end, stamped=host.stamped[topic], now=host.time()))
+            stamped, now = host.stamped[topic], host.time()
+            self._queue.append(course.hear(topic, records, end=end, stamped=stamped, now=now, arrived_at=arrived_at))
             self._tick()
 
     def _tick(self) -> None:

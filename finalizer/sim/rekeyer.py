@@ -47,7 +47,7 @@ class Rekeyer:
         self._position = scene.rekeyed.get(place, 0)
         self._fetched: int | None = None
         self._told_at = scene.kernel.now
-        self._inbox: deque[tuple[Sequence[Consumed], int]] = deque()
+        self._inbox: deque[tuple[Sequence[Consumed], int, int]] = deque()
         self._rekeying = Rekeying(
             place,
             scene.policy,
@@ -102,7 +102,7 @@ class Rekeyer:
         self._rekeying.clock.answered(self.place[0], arrived_at=self._time(), position=end, highwater=highwater)
         self._position = max(begin, end)
         if end > begin and self._rekeying.follows(begin=begin, end=end):
-            self._inbox.append((records, end))
+            self._inbox.append((records, end, self._time()))
             if not self._is_idle:
                 self._reach(Where.FRAME_WAITS)
 
@@ -138,8 +138,8 @@ class Rekeyer:
             if self._is_idle:
                 yield LOOK
                 continue
-            records, end = self._inbox.popleft()
-            group = rekeying.begin(records, end=end, stamped=True, now=self._time())
+            records, end, arrived_at = self._inbox.popleft()
+            group = rekeying.begin(records, end=end, stamped=True, arrived_at=arrived_at)
             rekeying.decode(group, group.records)
             if self._reach(Where.BEFORE_EVIDENCE) or self.scene.plan.decoding:
                 yield self.scene.plan.decoding

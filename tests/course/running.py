@@ -58,9 +58,16 @@ class Running:
         self.course.assigned(at(now), ends=self.ends, asked_at=at(now))
 
     def hear(
-        self, now: float, *events: bytes, topic: str = EVENTS, stamps: Sequence[float] = (), stamped: bool = True
+        self,
+        now: float,
+        *events: bytes,
+        topic: str = EVENTS,
+        stamps: Sequence[float] = (),
+        stamped: bool = True,
+        arrived: float | None = None,
     ) -> Decided:
-        """Poll and decide one frame. Its records have these stamps (else `now`), the broker's or their producers'."""
+        """Poll (or have polled: `arrived`) and decide one frame. Its records have these stamps (else `now`), the
+        broker's or their producers'."""
         begin = self.ends[topic]
         times = stamps or [now] * len(events)
         records = [
@@ -68,8 +75,9 @@ class Running:
             for place, (seconds, value) in enumerate(zip(times, events, strict=True))
         ]
         end = self.ends[topic] = begin + len(records)
-        self.course.clock.answered(topic, arrived_at=at(now), position=end, highwater=end)
-        return self.course.hear(topic, records, end=end, stamped=stamped, now=at(now))
+        arrived_at = at(now if arrived is None else arrived)
+        self.course.clock.answered(topic, arrived_at=arrived_at, position=end, highwater=end)
+        return self.course.hear(topic, records, end=end, stamped=stamped, now=at(now), arrived_at=arrived_at)
 
     def answered(self, now: float, *topics: str) -> list[Decided]:
         """Fetch answers without records, and what the time brings about."""

@@ -195,3 +195,11 @@ def test_what_is_decided_late_is_as_fresh_as_when_it_was_heard() -> None:
     closed = running.course.spans.states[key()].closed
     assert closed is not None
     assert 101 < seconds(closed.deadline_at) < 102
+
+
+def test_a_producers_stamp_counts_up_to_the_arrival_of_its_frame() -> None:
+    """What is stamped in the future was heard when it came, however long its frame waited before it was decided."""
+    running = Running()
+    running.goes_on(0, 20)
+    running.hear(23, event("start", 3600), stamps=[3600], stamped=False, arrived=21)
+    assert seconds(running.course.spans.states[key()].first.heard_at) == 21

@@ -128,7 +128,7 @@ class Journey:
         record = self._record(topic, value)
         one = self._sources[topic]
         one.clock.answered(topic, arrived_at=self._now, position=record.offset + 1, highwater=record.offset + 1)
-        group = one.begin([record], end=record.offset + 1, stamped=True, now=self._now)
+        group = one.begin([record], end=record.offset + 1, stamped=True, arrived_at=self._now)
         one.decode(group, group.records)
         one.written(group)
         assert len(group.rejected) + len(group.entries) == group.seen

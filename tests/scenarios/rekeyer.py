@@ -74,7 +74,7 @@ class Rekeyer:
         self._rekeying.clock.answered(self._topic, arrived_at=now, position=self._position, highwater=end)
         if not records:
             return
-        group = self._rekeying.begin(records, end=self._position, stamped=self._source.append_time, now=now)
+        group = self._rekeying.begin(records, end=self._position, stamped=self._source.append_time, arrived_at=now)
         self._rekeying.decode(group, group.records)
         for entry in group.entries:
             self._write(entry.key, entry.value, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,4 +27,4 @@ def frame(place: TP, begin: int, end: int, *, generation: int = 1) -> Frame:
         )
         for offset in range(begin, end)
     ]
-    return Frame(place, records, begin=begin, end=end, generation=generation)
+    return Frame(place, records, begin=begin, end=end, generation=generation, arrived_at=time.monotonic())

@@ -58,7 +58,7 @@ def source(writing: Writing, doubts: list[BaseException]) -> Source:
     )
     rekeying.assigned(EPOCH, log_end=100, asked_at=EPOCH)
     polling = SimpleNamespace(hold=lambda *_: None, release=lambda *_: None)
-    time: Any = SimpleNamespace(now=lambda: EPOCH + SECOND)
+    time: Any = SimpleNamespace(at=lambda _: EPOCH + SECOND)
     metrics: Any = SimpleNamespace(apply=lambda _: None)
     writer: Any = writing
     begun = Source(
