@@ -188,14 +188,7 @@ class Course:
         self._base = msgspec.structs.replace(self._base, gap=gap)
 
     def hear(
-        self,
-        topic: str,
-        records: Sequence[Record],
-        *,
-        end: int,
-        stamped: bool,
-        now: int,
-        arrived_at: int | None = None,
+        self, topic: str, records: Sequence[Record], *, end: int, stamped: bool, now: int, arrived_at: int | None = None
     ) -> Decided:
         """Decide a frame, up to position `end`. `stamped`: its timestamps are the broker's (`LogAppendTime`).
 
