@@ -201,7 +201,10 @@ class Course:
             records = [record for record in records if record.offset > decided]
         if topic == self.evidence:
             return self._hear_rekeyed(topic, records, end=end, now=now)
-        floor, ceiling = (0, 2**63 - 1) if stamped else (clock.topic_time(topic), arrived_at or now)
+        floor, ceiling = 0, 2**63 - 1
+        if not stamped:
+            floor = clock.topic_time(topic)
+            ceiling = max(floor, now if arrived_at is None else arrived_at)
         newest, word = 0, None
         if records:
             newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)

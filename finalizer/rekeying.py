@@ -124,7 +124,8 @@ class Rekeying:
             group.newest = min(newest * 1_000_000, arrived_at)
             group.word = word_before(self.clock.to_pass, records)
         if not stamped:
-            group.floor, group.ceiling = max(self.clock.topic_time(self.place[0]), group.newest), arrived_at
+            group.floor = max(self.clock.topic_time(self.place[0]), group.newest)
+            group.ceiling = max(group.floor, arrived_at)
         return group
 
     def decode(self, group: Group, records: Sequence[Record]) -> None:
