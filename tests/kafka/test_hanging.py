@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from finalizer.shell.hanging import MARKED_SECONDS
 from tests.brokers import Broker
 from tests.brokers.kafka import ApacheKafka
 from tests.contracts.crashes import STEADY
 from tests.contracts.load import completed_once, finals_of, load
 from tests.contracts.stage import set_up
 from tests.traffic import by_span, event, send
+from tests.waiting import LIMIT_SECONDS, until
 
 SPANS = 600
 
@@ -58,4 +61,31 @@ async def test_a_worker_that_outlives_it(kafka: ApacheKafka, broker: Broker) -> 
                 await send(broker.bootstrap, stage.topic, [event("start", opened + n) for n in range(8)])
                 opened += 8
                 assert opened < 200, worker.last_words
+    completed_once(found, 1, broker=broker)
+
+
+async def test_what_cannot_be_ended_stops_the_worker(broker: Broker) -> None:
+    """A stranger's transaction lies open in the changelog, which cannot be read beyond it: exit 5, and the command that
+    ends it. Once it is ended the worker goes on, and has lost nothing."""
+    stage = await set_up(broker)
+    worker = stage.worker(terms=STEADY)
+    with worker.start():
+        await send(broker.bootstrap, stage.topic, [event("start", 0)])
+        await worker.reaches(1, "open_spans")
+        assert worker.terminate() == 0
+    async with AIOKafkaProducer(
+        bootstrap_servers=broker.bootstrap, transactional_id="a-stranger", transaction_timeout_ms=300_000
+    ) as stranger:
+        await stranger.begin_transaction()
+        await stranger.send_and_wait(stage.changelog, key=b"k", value=b"hides what follows", partition=0)
+        with stage.worker(terms=STEADY).start(ready=False) as stopped:
+            await asyncio.to_thread(
+                until, lambda: stopped.exit_code is not None, limit_seconds=MARKED_SECONDS + LIMIT_SECONDS
+            )
+            assert stopped.exit_code == 5
+            assert f"kafka-transactions.sh abort --topic {stage.changelog} --partition 0 --start-offset" in stopped.log
+        await stranger.abort_transaction()
+    with stage.worker(terms=STEADY).start():
+        await send(broker.bootstrap, stage.topic, [event("end", 0)])
+        found = await finals_of(stage, 1)
     completed_once(found, 1, broker=broker)
