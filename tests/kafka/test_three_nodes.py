@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
 
 from tests.brokers import Broker
 from tests.brokers.cluster import KafkaCluster
@@ -41,11 +42,23 @@ async def leader(cluster: KafkaCluster, topic: str) -> ApacheKafka:
     return found
 
 
+async def led_by(cluster: KafkaCluster, first: int, topic: str, *, compacted: bool = False) -> None:
+    """Create a topic of four partitions that one node leads."""
+    numbers = [node.node.number for node in cluster.nodes]
+    copies = numbers[first:] + numbers[:first]
+    config = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "compact" if compacted else "delete"}
+    made = NewTopic(topic, -1, -1, replica_assignments=dict.fromkeys(range(4), copies), topic_configs=config)
+    async with admin(cluster.bootstrap) as client:
+        await client.create_topics([made])
+
+
 async def test_a_kill_between_the_two_sends(cluster: KafkaCluster, broker: Broker) -> None:
     """Finals and state lie on different nodes: killed when one of them has its part and the other has not, a worker
     leaves nothing of the group, and the next one writes it once."""
     stage, choice, enough = await set_up(broker), random.Random(SEED), asyncio.Event()
     finals, state = stage.output("finalized"), stage.changelog
+    await led_by(cluster, 0, finals)
+    await led_by(cluster, 1, state, compacted=True)
     moments = [
         Moment(Kind.PRODUCE, about=finals, without=state, answer=True),
         Moment(Kind.PRODUCE, about=state, without=finals, answer=True),
