@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 TIMEOUT: Final = "timeout"
+GRACE: Final = 5 * SECOND
+"""The finalizer is told of a limit so much later than it holds here: the end that tells of it must come first, or each
+span that took too long would be closed twice, by the finalizer and then by us."""
 _CO_COROUTINE: Final = 0x80
 
 
@@ -43,13 +46,13 @@ class Guard:
         self._seconds = seconds
         self._name = name
         self._options = options.copy()
-        self._options["timeout"] = seconds
+        self._options["timeout"] = _declared(seconds)
         self._span: Span | None = None
         self._timeout: asyncio.Timeout | None = None
 
     def __enter__(self) -> Span:
         span = self._client.start_span(self._name, **self._options)
-        self._client.end_after(span, span.identity.timeout)
+        self._client.end_after(span, _limit(span))
         self._span = span
         return span.__enter__()
 
@@ -63,7 +66,7 @@ class Guard:
 
         span = self._client.start_span(self._name, **self._options)
         self._span = span
-        self._timeout = asyncio.timeout(span.identity.timeout / SECOND if span.identity.timeout else None)
+        self._timeout = asyncio.timeout(_limit(span) / SECOND or None)
         await self._timeout.__aenter__()
         return span.__enter__()
 
@@ -85,6 +88,19 @@ class Guard:
             return Guard(self._client, self._seconds, self._name or function.__qualname__, self._options)
 
         return around(function, fresh)
+
+
+def _declared(limit: Duration) -> Duration:
+    """What the finalizer is told; what is no limit is for the span to refuse."""
+    try:
+        return (nanoseconds(limit, name="timeout") + GRACE) / SECOND
+    except ValueError:
+        return limit
+
+
+def _limit(span: Span) -> int:
+    """For how long the span may be open, in nanoseconds; 0: no limit."""
+    return max(0, span.identity.timeout - GRACE)
 
 
 def time_is_over(span: Span) -> None:
