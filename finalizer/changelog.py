@@ -7,9 +7,9 @@ takes the records in as they stand in the log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from finalizer.codecs.state import Beat, Block, Gone, StateCodec, Unsent, Whole, laid_over
+from finalizer.codecs.state import Block, FormatError, StateCodec, Unsent, check, is_hot, is_marked, is_whole
 from finalizer.codecs.stored import Watermark
 from finalizer.core.model import Phase, SpanKey
 from finalizer.core.remembered import packed
@@ -17,6 +17,8 @@ from finalizer.core.state import State
 from finalizer.decision import Decision
 
 _PRESUMED: Final = Phase.PRESUMED
+_AT_ONCE: Final = 2_000
+"""States that are decoded between two breaths: some 10 ms."""
 
 Change = tuple[bytes, bytes | None]
 """Key and value of a changelog record; no value: its tombstone."""
@@ -29,11 +31,24 @@ class Write(NamedTuple):
     changes: list[Change]
 
 
+class Kept(Protocol):
+    """A record as it stands in the log."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
 class Restored:
-    """What the changelog of one partition holds."""
+    """What the changelog of one partition holds. Most of a log was written over since, so of each span only the values
+    that stand last are decoded, once all is taken in."""
 
     def __init__(self) -> None:
         self.states: dict[SpanKey, State] = {}
+        """Those that are decoded: all, after `decode`."""
         self.unsent: set[SpanKey] = set()
         """Spans whose presumed final was decided, and perhaps not sent."""
         self.sending: dict[bytes, list[SpanKey]] = {}
@@ -42,33 +57,65 @@ class Restored:
         """(memory window, number) -> packed fingerprints."""
         self.watermark: Watermark | None = None
         self.records = 0
+        self._last: dict[SpanKey, tuple[bytes, bytes | None]] = {}
+        """Span -> the whole value that stands last, and the hot one behind it."""
+
+    def apply_all(self, codec: StateCodec, records: Iterable[Kept]) -> None:
+        """Take in what stands next in the log. Raises `FormatError`, with the offset."""
+        for record in records:
+            try:
+                self.apply(codec, record.key, record.value)
+            except FormatError as error:
+                raise FormatError(f"at offset {record.offset} {error}") from error
 
     def apply(self, codec: StateCodec, key: bytes | None, value: bytes | None) -> None:
         """Take in one record, in the order of the log. Raises `FormatError`."""
         self.records += 1
-        entry = codec.read(key, value)
-        if isinstance(entry, Whole):
-            self.states[entry.key] = entry.state
-            if entry.unsent:
-                self.unsent.add(entry.key)
-            else:
-                self.unsent.discard(entry.key)
-        elif isinstance(entry, Beat):
-            state = self.states.get(entry.key)
-            if state is not None:
-                self.states[entry.key] = laid_over(state, entry)
-        elif isinstance(entry, Gone):
-            self.states.pop(entry.key, None)
-            self.unsent.discard(entry.key)
-        elif isinstance(entry, Block):
-            if entry.data is None:
-                self.blocks.pop((entry.window, entry.number), None)
-            else:
-                self.blocks[entry.window, entry.number] = entry.data
-        elif isinstance(entry, Unsent):
-            self._unsent(entry)
-        elif isinstance(entry, Watermark):
-            self.watermark = entry
+        if key is not None and is_whole(key):
+            self._take_whole(key[1:], value)
+        elif key is not None and is_hot(key):
+            self._take_hot(key[1:], value)
+        else:
+            entry = codec.read(key, value)
+            if isinstance(entry, Block):
+                if entry.data is None:
+                    self.blocks.pop((entry.window, entry.number), None)
+                else:
+                    self.blocks[entry.window, entry.number] = entry.data
+            elif isinstance(entry, Unsent):
+                self._unsent(entry)
+            elif isinstance(entry, Watermark):
+                self.watermark = entry
+
+    def decode(self, codec: StateCodec) -> Iterator[None]:
+        """Decode the states, once all records are taken in; yields now and then, for whoever has other things to do.
+        Raises `FormatError`."""
+        last, states = self._last, self.states
+        for number, key in enumerate([*last], 1):
+            whole, hot = last.pop(key)
+            states[key] = codec.state(key, whole, hot)
+            if number % _AT_ONCE == 0:
+                yield
+
+    def _take_whole(self, key: SpanKey, value: bytes | None) -> None:
+        if value is None:
+            self._last.pop(key, None)
+        else:
+            check(value)
+            self._last[key] = value, None
+            if is_marked(value):
+                self.unsent.add(key)
+                return
+        if self.unsent:
+            self.unsent.discard(key)
+
+    def _take_hot(self, key: SpanKey, value: bytes | None) -> None:
+        if value is None:
+            return
+        check(value)
+        stands = self._last.get(key)
+        if stands is not None:
+            self._last[key] = stands[0], value
 
     def _unsent(self, entry: Unsent) -> None:
         if entry.keys is None:
@@ -76,7 +123,7 @@ class Restored:
             return
         self.sending[entry.name] = entry.keys
         # One whose state does not stand before this was rewritten, or forgotten, later: compaction has left only that.
-        self.unsent.update([key for key in entry.keys if key in self.states])
+        self.unsent.update([key for key in entry.keys if key in self._last])
 
 
 class Changelog:

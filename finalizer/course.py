@@ -19,7 +19,7 @@ from finalizer.codecs.stored import Watermark
 from finalizer.core.clock import PartitionClock, Reading
 from finalizer.core.due import wake_at
 from finalizer.core.instances import Instances
-from finalizer.core.lifecycle import armed, weight
+from finalizer.core.lifecycle import weight
 from finalizer.core.model import Coordinates, Moment, Phase, SpanKey
 from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Releases
@@ -138,7 +138,7 @@ class Course:
                     # Heard before its clock knew of an outage, and not looked at since: to be put right at once. And
                     # only a look tells what has become of its process.
                     at = min(at, now.clock)
-                spans.states[key] = armed(state, at)
+                state.wake_at = at  # nobody else has it yet
                 spans.windows.insert(key, at)
             elif state.closed is not None:
                 spans.memory.keep(key, state.closed.detected_at, weight(state))

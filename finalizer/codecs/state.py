@@ -44,6 +44,9 @@ _FAR_BEAT: Final = struct.Struct(">BBqqqqiH")
 """Heard in another partition: that of the source of re-keyed evidence."""
 _BLOCK_KEY: Final = struct.Struct(">qq")
 _SPAN_KEY_BYTES: Final = 24
+_KEY_BYTES: Final = 25
+_WHOLE_TAG: Final = ord("s")
+_HOT_TAG: Final = ord("h")
 _NAME_BYTES: Final = 16
 _ENTRY_BYTES: Final = 16
 _SEQ_LIMIT: Final = 2**31
@@ -146,12 +149,11 @@ class StateCodec:
         if not key:
             raise FormatError("a record without a key")
         tag, rest = key[:1], key[1:]
-        if value is not None and (not value or value[0] != VERSION):
-            found = value[0] if value else "nothing"
-            raise FormatError(f"format {found}, this release reads {VERSION}")
+        if value is not None:
+            check(value)
         try:
             if tag == _WHOLE and len(rest) == _SPAN_KEY_BYTES:
-                return Gone(rest) if value is None else self._whole(rest, value)
+                return Gone(rest) if value is None else Whole(rest, self._whole(rest, value), is_marked(value))
             if tag == _HOT and len(rest) == _SPAN_KEY_BYTES:
                 return None if value is None else self._hot(rest, value)
             if tag == _BLOCK:
@@ -163,6 +165,16 @@ class StateCodec:
         except (struct.error, ValueError, IndexError, RecursionError) as error:
             raise FormatError(f"a record that cannot be read: {error}") from error
         raise FormatError(f"an unknown kind of record, with the key {key[:40]!r}")
+
+    def state(self, key: SpanKey, whole: bytes, hot: bytes | None) -> State:
+        """A state from the values of it that stand last. Raises `FormatError`."""
+        try:
+            state = self._whole(key, whole)
+            if hot is not None:
+                lay_over(state, self._hot(key, hot))
+        except (struct.error, ValueError, IndexError, RecursionError) as error:
+            raise FormatError(f"a record of the span {key.hex()} that cannot be read: {error}") from error
+        return state
 
     def _beat(self, state: State, again: int) -> bytes | None:
         partition = state.last_partition
@@ -182,7 +194,7 @@ class StateCodec:
         last = Coordinates(self._topics[index], partition, offset, heard_at)
         return Beat(key, last_seen, heard, last, seq, again)
 
-    def _whole(self, key: SpanKey, value: bytes) -> Whole:
+    def _whole(self, key: SpanKey, value: bytes) -> State:
         stored = _decode(memoryview(value)[2:])
         names, state = self._names, State()
         state.key = key
@@ -217,7 +229,7 @@ class StateCodec:
             )
         if told is not None:
             state.told = told
-        return Whole(key, state, bool(value[1] & _MARKED))
+        return state
 
     def _closed(self, stored: StoredClosed) -> Closed:
         told = _fields_of(stored)
@@ -231,6 +243,28 @@ class StateCodec:
 
 
 _PHASES: Final = tuple(Phase)
+
+
+def is_whole(key: bytes) -> bool:
+    """True for the key of a whole state: its span's is behind the first byte."""
+    return len(key) == _KEY_BYTES and key[0] == _WHOLE_TAG
+
+
+def is_hot(key: bytes) -> bool:
+    """True for the key of a hot value: its span's is behind the first byte."""
+    return len(key) == _KEY_BYTES and key[0] == _HOT_TAG
+
+
+def is_marked(value: bytes) -> bool:
+    """True for a whole state that is marked in itself as unsent."""
+    return bool(value[1] & _MARKED)
+
+
+def check(value: bytes) -> None:
+    """Raise `FormatError` for a value of another version than this release reads."""
+    if len(value) < _HEAD_BYTES or value[0] != VERSION:
+        found = value[0] if value else "nothing"
+        raise FormatError(f"format {found}, this release reads {VERSION}")
 
 
 def _block(key: bytes, value: bytes | None) -> Block:
@@ -256,13 +290,11 @@ def _unsent_name(named: bytes) -> bytes:
     return _UNSENT + blake2b(named, digest_size=_NAME_BYTES).digest()
 
 
-def laid_over(state: State, beat: Beat) -> State:
-    """The state with a later beat laid over it."""
-    beaten = State(state)
-    beaten.last_seen, beaten.heard, beaten.seq, beaten.beats = beat.last_seen, beat.heard, beat.seq, True
-    beaten.last = beat.last
-    move(beaten, beat.again, beat.last_seen)
-    return beaten
+def lay_over(state: State, beat: Beat) -> None:
+    """Lay a later beat over a state that nobody else has yet."""
+    state.last_seen, state.heard, state.seq, state.beats = beat.last_seen, beat.heard, beat.seq, True
+    state.last = beat.last
+    move(state, beat.again, beat.last_seen)
 
 
 def _only_beat(before: State, after: State) -> bool:

@@ -13,6 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from finalizer.shell.settings import Settings
 
+BACKOFF_MS = 10
+"""aiokafka waits so long for each topic that it has yet to hear of, one after the other."""
+
 
 class Log(NamedTuple):
     """First and next offset of a partition."""
@@ -58,7 +61,9 @@ async def open_transactions(settings: Settings, places: Iterable[TopicPartition]
 @asynccontextmanager
 async def _asking(settings: Settings, **arguments: Any) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that reads nothing."""
-    consumer = AIOKafkaConsumer(**settings.client_arguments(), enable_auto_commit=False, **arguments)
+    consumer = AIOKafkaConsumer(
+        **settings.client_arguments(), enable_auto_commit=False, retry_backoff_ms=BACKOFF_MS, **arguments
+    )
     await consumer.start()
     try:
         yield consumer

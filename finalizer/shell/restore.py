@@ -61,26 +61,36 @@ async def _read(consumer: AIOKafkaConsumer, settings: Settings, restored: dict[i
         batches = await consumer.getmany(*pending, timeout_ms=100, max_records=_POLL_RECORDS)
         now = time.monotonic()
         for place, records in batches.items():
-            one, codec = restored[place.partition], codecs[place.partition]
             moved = now
-            for record in records:
-                try:
-                    one.apply(codec, record.key, record.value)
-                except FormatError as error:
-                    raise Stop(
-                        Exit.SAFETY,
-                        f"the changelog {settings.changelog} (partition {place.partition}, offset {record.offset}) "
-                        f"holds {error}: deploy a release that reads it",
-                    ) from error
+            try:
+                restored[place.partition].apply_all(codecs[place.partition], records)
+            except FormatError as error:
+                raise _unreadable(settings, place.partition, error) from error
         for place in list(pending):
             end = consumer.last_stable_offset(place)
             if end is None or end < 0:
                 end = consumer.highwater(place)
             if end is not None and await consumer.position(place) >= end:
                 pending.discard(place)
+                await _decode(settings, place.partition, restored[place.partition], codecs[place.partition])
         if now - told > _TELL_SECONDS:
             told = now
             log.info("progress", "reading the changelog", records=sum(one.records for one in restored.values()))
         if now - moved > _STUCK_SECONDS:
             raise Stop(Exit.FAULT, f"the changelog {settings.changelog} cannot be read: no answer for a minute")
         await asyncio.sleep(0)
+
+
+async def _decode(settings: Settings, number: int, one: Restored, codec: StateCodec) -> None:
+    try:
+        for _ in one.decode(codec):
+            await asyncio.sleep(0)
+    except FormatError as error:
+        raise _unreadable(settings, number, error) from error
+
+
+def _unreadable(settings: Settings, number: int, error: FormatError) -> Stop:
+    return Stop(
+        Exit.SAFETY,
+        f"the changelog {settings.changelog} (partition {number}) holds {error}: deploy a release that reads it",
+    )

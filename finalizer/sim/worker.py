@@ -302,6 +302,8 @@ class Worker:
             yield 0
         for key, value in changes[half:]:
             restored.apply(codec, key, value)
+        for _ in restored.decode(codec):
+            pass
         for difference in shadow.differences(restored) if version == shadow.version else ():
             self.scene.find(Trouble.RESTORED_OTHERWISE, f"partition {number}: {difference}")
         return restored

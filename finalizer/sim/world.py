@@ -121,6 +121,8 @@ class World:
                 codec, restored = StateCodec(scene.named, number), Restored()
                 for key, value in scene.broker.changelog(number):
                     restored.apply(codec, key, value)
+                for _ in restored.decode(codec):
+                    pass
                 spans = partition.course.spans
                 for told in memory_apart(spans.states, restored):
                     scene.find(Trouble.RESTORED_OTHERWISE, f"at the end, partition {number}: {told}")

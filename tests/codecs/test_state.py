@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finalizer.changelog import Restored
 from finalizer.codecs.body import NativeBody
 from finalizer.codecs.state import (
     VERSION,
     WATERMARK_KEY,
-    Beat,
     Block,
     Entry,
     FormatError,
     Gone,
     StateCodec,
     Whole,
-    laid_over,
 )
 from finalizer.codecs.stored import Watermark
 from finalizer.core.causes import FACTS, Cause, StatusCode
@@ -387,13 +386,9 @@ def compacted(log: Sequence[tuple[bytes, bytes | None]]) -> Records:
 
 def restored(log: Records, codec: StateCodec = CODEC) -> State | None:
     """The state of the one span that these records are of."""
-    state: State | None = None
+    found = Restored()
     for key, value in log:
-        match codec.read(key, value):
-            case Whole() as whole:
-                state = whole.state
-            case Beat() as beat if state is not None:
-                state = laid_over(state, beat)
-            case Gone():
-                state = None
-    return state
+        found.apply(codec, key, value)
+    for _ in found.decode(codec):
+        pass
+    return next(iter(found.states.values()), None)

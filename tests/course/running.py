@@ -113,6 +113,8 @@ def restored(codec: StateCodec, changes: Sequence[tuple[bytes, bytes | None]]) -
     found = Restored()
     for key, value in changes:
         found.apply(codec, key, value)
+    for _ in found.decode(codec):
+        pass
     return found
 
 

@@ -92,6 +92,8 @@ class Journey:
         restored = Restored()
         for key, value in self._changes.items():
             restored.apply(codec, key, value)
+        for _ in restored.decode(codec):
+            pass
         watermark = restored.watermark or first_watermark(
             POLICY, dict.fromkeys(TOPICS, -1), delivery="exactly_once", partitions=1, sources=list(FOREIGN.values())
         )

@@ -67,6 +67,8 @@ def restored(policy: Policy, changes: Iterable[Change]) -> Restored:
     codec, found = StateCodec([one.topic for one in policy.inputs], PARTITION), Restored()
     for key, value in changes:
         found.apply(codec, key, value)
+    for _ in found.decode(codec):
+        pass
     return found
 
 

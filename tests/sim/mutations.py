@@ -158,7 +158,7 @@ def patience_forgotten_by_restart(patch: Patch) -> None:
 
 def beats_forgotten_by_restart(patch: Patch) -> None:
     """A heartbeat is not laid over the state that stands before it in the changelog."""
-    patch.setattr("finalizer.changelog.laid_over", lambda state, _: state)
+    patch.setattr("finalizer.codecs.state.lay_over", lambda *_: None)
 
 
 def no_breaker(patch: Patch) -> None:
