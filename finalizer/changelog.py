@@ -25,7 +25,8 @@ Change = tuple[bytes, bytes | None]
 
 
 class Write(NamedTuple):
-    """What becomes durable together: a record batch of changes, the watermark last; with the outputs if it `sends`."""
+    """What becomes durable together: what is owed, a record batch of changes, the watermark last; with the outputs of
+    the group if it `sends`."""
 
     sends: bool
     changes: list[Change]
@@ -142,22 +143,32 @@ class Changelog:
         self._blocks: dict[int, list[int]] = {}
         self._next_block = 0
         self._sending = [*sending]
+        self._owed: bytes | None = None
         for window, number in blocks:
             self._blocks.setdefault(window, []).append(number)
             self._next_block = max(self._next_block, number + 1)
 
-    def writes(self, whole: Decision, *, of_timer: bool, sends: bool) -> Iterator[Write]:
-        """The writes that make a group durable, in order: all of evidence, or all of a timer, in one decision; `sends`
-        if it has outputs. Each is to be durable before the next one is asked for. What a timer decided comes without
-        its outputs first, with a record that says so; its tombstone comes with them."""
-        if of_timer and sends:
-            name, keys = self._codec.unsent(
-                [key for key, (_, after) in whole.changes.items() if after is not None and after.phase is _PRESUMED]
-            )
-            yield Write(False, [*self._records(whole), (name, keys), self._mark()])
-            yield Write(True, [(name, None), self._mark()])
-        else:
-            yield Write(sends, [*self._records(whole), self._mark()])
+    @property
+    def owes(self) -> bool:
+        """The outputs of the last group, a timer's, are still to be sent."""
+        return self._owed is not None
+
+    def write(self, whole: Decision, *, of_timer: bool, sends: bool) -> Write:
+        """The write that makes a group durable: all of evidence, or all of a timer, in one decision; `sends` if it has
+        outputs. What a timer decided comes without its outputs, with a record that says so. They come with the next
+        write, and its tombstone. Each is to be durable before the next one is asked for."""
+        records = [*self._settled(), *self._records(whole)]
+        if not (of_timer and sends):
+            return Write(sends, [*records, self._mark()])
+        word = self._codec.unsent(
+            [key for key, (_, after) in whole.changes.items() if after is not None and after.phase is _PRESUMED]
+        )
+        self._owed = word[0]
+        return Write(False, [*records, word, self._mark()])
+
+    def settle(self) -> Write:
+        """The write that sends what is owed, where no group follows."""
+        return Write(False, [*self._settled(), self._mark()])
 
     def again(self, states: Iterable[tuple[SpanKey, State]]) -> list[Change]:
         """What says that the finals of these spans, decided before a crash, are sent now: written with these."""
@@ -169,6 +180,10 @@ class Changelog:
     def touch(self) -> list[Change]:
         """The watermark alone."""
         return [self._mark()]
+
+    def _settled(self) -> list[Change]:
+        owed, self._owed = self._owed, None
+        return [] if owed is None else [(owed, None)]
 
     def _records(self, whole: Decision) -> list[Change]:
         """The group's records, coalesced: what was born and ended within it never appears."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from finalizer.codecs.evidence import NewerFormat
@@ -29,7 +29,7 @@ from finalizer.shell.pending import Group, Item, Pending
 from finalizer.shell.routing import Routing
 from finalizer.shell.stop import Exit, Stop
 from finalizer.shell.tasks import ended
-from finalizer.shell.writer import Writer
+from finalizer.shell.writer import Stamp, Writer
 
 log = logs.get("partition")
 
@@ -312,28 +312,40 @@ class Partition:
         return None
 
     async def _commit_all(self) -> None:
+        untold: deque[Group] = deque()
         while True:
-            await self._commit(await self._pending.take())
+            group = await self._pending.take()
+            untold.append(group)
+            await self._commit(group)
+            if self.writer.owes and not self._pending.waits:
+                await self._written(self.writer.settle())
+            while untold and not (untold[0] is group and self.writer.owes):
+                self._tell(untold.popleft())
             self._pending.done()
 
     async def _commit(self, group: Group) -> None:
         began = time.monotonic()
-        self.committing = True
-        stamp = await self.writer.commit(group)
-        self.committing = False
-        done = time.monotonic()
-        self._touched_at = self.progressed_at = done
-        if stamp is not None:
-            self._time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)
+        await self._written(self.writer.commit(group))
         if group.watermark is not None:
             self.durable = group.watermark.offsets
         for event in group.acks:
             event.ack()
+        self._metrics.group_committed(time.monotonic() - began, group.records)
+
+    async def _written(self, writing: Awaitable[Stamp | None]) -> None:
+        self.committing = True
+        stamp = await writing
+        self.committing = False
+        self._touched_at = self.progressed_at = time.monotonic()
+        if stamp is not None:
+            self._time.learned(stamp.stamp_ms, answered_at=stamp.answered_at)
+
+    def _tell(self, group: Group) -> None:
+        """Count what became of a group that is durable, and sent."""
         self._metrics.apply(group.whole.tally)
-        now = self._time.at(done)
+        now = self._time.at(self.progressed_at)
         for due_at, count in Counter(group.whole.deadlines if group.of_timer else ()).items():
             self._metrics.observe_closing_delay(max(0.0, (now - due_at) / 1e9), count)
-        self._metrics.group_committed(done - began, group.records)
 
 
 class _Slice(NamedTuple):

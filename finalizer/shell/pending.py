@@ -2,7 +2,7 @@
 
 The last group is open. It grows while the one before it is on its way to the broker, so that groups are small where
 little happens and large under load; it is closed where it is full, and where evidence follows a timer or a timer
-evidence, because what a timer decided is committed in two writes.
+evidence, because what a timer decided is durable before it is sent.
 """
 
 from __future__ import annotations
@@ -86,6 +86,11 @@ class Pending:
         """True if the group that grows is a timer's, and what is added of evidence would close it."""
         return bool(self._groups) and self._groups[-1].of_timer and self._groups[-1].size < GROUP_BYTES
 
+    @property
+    def waits(self) -> bool:
+        """True if a group waits to be committed."""
+        return bool(self._groups)
+
     async def room(self) -> None:
         """Wait until one more decision may be added."""
         await self._room.wait()
@@ -111,7 +116,7 @@ class Pending:
         return group
 
     def done(self) -> None:
-        """The group that was taken is durable."""
+        """The group that was taken is durable, and sent."""
         if not self._groups:
             self._empty.set()
 

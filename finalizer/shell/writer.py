@@ -3,7 +3,8 @@
 A group is: outputs, then *one* record batch to the changelog with the watermark last, then the acks. With
 transactions outputs and changelog are one transaction; without, the outputs are awaited first, so that a crash can
 only repeat them. What a timer decided depends on time, so it is made durable before it is sent: its group is
-committed without its outputs first, and these follow with the word that they are sent.
+committed without its outputs, and these are owed. They go with the next group, or alone where none follows, and with
+them the word that they are sent.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Writer:
         self._partition = partition
         self._outputs = outputs
         self.transactional = transactional
+        self._owed: list[Batch] = []
         self._written = -1
         """Offset of the last changelog batch."""
 
@@ -59,14 +61,24 @@ class Writer:
         """A group to be committed here."""
         return Group(Outbox(transactional=self.transactional), self._outputs, of_timer=of_timer)
 
+    @property
+    def owes(self) -> bool:
+        """The outputs of the last group, a timer's, are still to be sent."""
+        return self.changelog.owes
+
     async def commit(self, group: Group) -> Stamp | None:
-        """Make a group durable. Raises what the producer raises."""
+        """Make a group durable, and send what is owed. Raises what the producer raises."""
         if group.watermark is not None:
             self.changelog.watermark = group.watermark
-        batches, stamp = group.outbox.batches, None
-        for write in self.changelog.writes(group.whole, of_timer=group.of_timer, sends=bool(batches)):
-            stamp = await self._write(batches if write.sends else [], write.changes)
-        return stamp
+        batches = group.outbox.batches
+        write = self.changelog.write(group.whole, of_timer=group.of_timer, sends=bool(batches))
+        owed, self._owed = self._owed, batches if self.owes else []
+        return await self._write([*owed, *batches] if write.sends else owed, write.changes)
+
+    async def settle(self) -> Stamp | None:
+        """Send what is owed, alone. Raises what the producer raises."""
+        owed, self._owed = self._owed, []
+        return await self._write(owed, self.changelog.settle().changes)
 
     async def write(self, changes: list[Change], outputs: Sequence[Output] = ()) -> Stamp | None:
         """Make changes and outputs durable together. Raises what the producer raises."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from finalizer.changelog import Change, Changelog
@@ -100,6 +101,8 @@ class Partition:
         """Topics of which a frame was taken since the start: from here on a hole is seen."""
         self._fetched: dict[str, int] = {}
         self._touched_at = host.time()
+        self._owed = Decision()
+        """What the timer decided last, if its outputs are not sent."""
 
     @property
     def clean(self) -> bool:
@@ -143,6 +146,8 @@ class Partition:
             group = self._group()
             try:
                 yield from self._commit(group)
+                if self._changelog.owes and len(self._queue) == len(group):
+                    yield from self._settle()
             except (Fenced, Unanswered) as error:
                 self._host.doubt(self, error)
                 return
@@ -152,7 +157,8 @@ class Partition:
     def write(
         self, changes: list[Change], outputs: Sequence[Output], durable: Callable[[], None], *, of_timer: bool = False
     ) -> Process:
-        """Make changes and outputs durable; `durable` is told when they are, whether or not we hear of it."""
+        """Make changes and outputs durable; `durable` is told when they are, whether or not we hear of it. `of_timer`:
+        what a timer decided is among the outputs."""
         host, number, epoch = self._host, self.number, self._epoch
         broker, again, durable = host.broker, epoch is None, _once(durable)
         if epoch is not None:
@@ -250,22 +256,36 @@ class Partition:
             if decided.watermark is not None:
                 self._changelog.watermark = decided.watermark
         whole = united(decisions)
-        of_timer, sends = group[0].watermark is None, bool(whole.outputs)
-        for write in self._changelog.writes(whole, of_timer=of_timer, sends=sends):
-            outputs = whole.outputs if write.sends else ()
-            noted = self._noted(decisions, write.changes, unsent=sends and not write.sends)
-            yield from self.write(write.changes, outputs, noted, of_timer=of_timer)
+        of_timer = group[0].watermark is None
+        write = self._changelog.write(whole, of_timer=of_timer, sends=bool(whole.outputs))
+        owed, self._owed = self._owed, whole if self._changelog.owes else Decision()
+        outputs = [*owed.outputs, *whole.outputs] if write.sends else owed.outputs
+        noted = self._noted(owed, decisions, write.changes, unsent=self._changelog.owes)
+        yield from self.write(write.changes, outputs, noted, of_timer=of_timer or bool(owed.outputs))
         self._touched_at = self._host.time()
         for decided in group:
             if decided.watermark is not None:
                 self.durable = decided.watermark.offsets
         self._host.acked(self)
 
-    def _noted(self, decisions: Sequence[Decision], changes: list[Change], *, unsent: bool) -> Callable[[], None]:
-        """What is to be noted when these changes are durable; `unsent`: without the outputs that there are."""
+    def _settle(self) -> Process:
+        owed, self._owed = self._owed, Decision()
+        noted = partial(self._shadow.sent, owed.changes)
+        yield from self.write(self._changelog.settle().changes, owed.outputs, noted, of_timer=True)
+
+    def _noted(
+        self, owed: Decision, decisions: Sequence[Decision], changes: list[Change], *, unsent: bool
+    ) -> Callable[[], None]:
+        """What is to be noted when these changes are durable: `owed` is sent, these are decided; `unsent`: without the
+        outputs that there are."""
         if not any(decision.outputs for decision in decisions) and len(changes) == 1:
             return lambda: None  # the watermark alone
-        return lambda: self._shadow.decided(decisions, unsent=unsent)
+
+        def note() -> None:
+            self._shadow.sent(owed.changes)
+            self._shadow.decided(decisions, unsent=unsent)
+
+        return note
 
 
 def _once(tell: Callable[[], None]) -> Callable[[], None]:

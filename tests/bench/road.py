@@ -68,10 +68,9 @@ class Lane:
         self._changelog.watermark = decided.watermark
         outbox = Outbox(transactional=True)
         outbox.carry(decided.decision.outputs, OUTPUTS)
-        written = 0
-        for _, changes in self._changelog.writes(decided.decision, of_timer=False, sends=True):
-            written += sum(len(key) + len(value or b"") for key, value in changes)
-            outbox.log("changelog", self._number, changes, most=BATCH_BYTES)
+        changes = self._changelog.write(decided.decision, of_timer=False, sends=True).changes
+        written = sum(len(key) + len(value or b"") for key, value in changes)
+        outbox.log("changelog", self._number, changes, most=BATCH_BYTES)
         for _, _, batch in outbox.batches:
             batch.build(crc32c, producer_id=1, epoch=0, sequence=0)
         return written

@@ -99,8 +99,10 @@ class Running:
             if decided.watermark is not None:
                 self.changelog.watermark = decided.watermark
         whole = united(one.decision for one in group)
-        writes = self.changelog.writes(whole, of_timer=group[0].watermark is None, sends=bool(whole.outputs))
-        return [Written(whole.outputs if write.sends else [], write.changes) for write in writes]
+        write = self.changelog.write(whole, of_timer=group[0].watermark is None, sends=bool(whole.outputs))
+        if not self.changelog.owes:
+            return [Written(whole.outputs, write.changes)]
+        return [Written([], write.changes), Written(whole.outputs, self.changelog.settle().changes)]
 
 
 def policy(*topics: str) -> Policy:

@@ -48,6 +48,25 @@ def test_what_a_timer_decided_is_durable_before_it_is_sent() -> None:
     assert restored(running.codec, [*unsent.changes, *sent.changes]).unsent == set()
 
 
+def test_what_a_timer_decided_is_sent_with_the_group_that_follows() -> None:
+    """Its outputs, and the word that they are sent, before what that group says: of evidence, or of a timer."""
+    running = Running()
+    running.writes(running.hear(0, *(event("start", 0, span=span, timeout_ms=8000 * span) for span in (1, 2))))
+    changelog, words = running.changelog, []
+    for decided in running.goes_on(0, 20):
+        write = changelog.write(decided.decision, of_timer=True, sends=True)
+        assert changelog.owes
+        assert not write.sends
+        words.append([entry for change in write.changes if isinstance(entry := running.codec.read(*change), Unsent)])
+    heard = running.hear(20, event("start", 20, span=3))
+    write = changelog.write(heard.decision, of_timer=False, sends=bool(heard.decision.outputs))
+    assert not changelog.owes
+    first, second = (told[-1] for told in words)
+    assert (first.keys, second.keys) == ([key(1)], [key(2)])
+    assert words == [[first], [Unsent(first.name, None), second]]
+    assert running.codec.read(*write.changes[0]) == Unsent(second.name, None)
+
+
 def test_who_sends_one_group_says_nothing_of_another() -> None:
     """Without transactions nobody is fenced: a worker that was frozen may go on while its successor, too, has decided
     and not yet sent. What is said to be sent is what that one had decided."""

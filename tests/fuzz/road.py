@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from finalizer.changelog import Changelog, Restored
+from finalizer.changelog import Changelog, Restored, Write
 from finalizer.codecs.evidence import encode_mark
 from finalizer.codecs.foreign import decoder_of
 from finalizer.codecs.native import NativeDecoder
@@ -200,13 +200,18 @@ class Journey:
         if decided.watermark is not None:
             self._changelog.watermark = decided.watermark
         outputs, of_timer = decided.decision.outputs, decided.watermark is None
-        for write in self._changelog.writes(decided.decision, of_timer=of_timer, sends=bool(outputs)):
-            for key, value in write.changes:
-                self._changes.pop(key, None)
-                if value is not None:
-                    self._changes[key] = value
-            for output in outputs if write.sends else ():
-                self._written(output)
+        write = self._changelog.write(decided.decision, of_timer=of_timer, sends=bool(outputs))
+        self._change(write)
+        if self._changelog.owes:
+            self._change(self._changelog.settle())
+        for output in outputs:
+            self._written(output)
+
+    def _change(self, write: Write) -> None:
+        for key, value in write.changes:
+            self._changes.pop(key, None)
+            if value is not None:
+                self._changes[key] = value
 
     def _written(self, output: Output) -> None:
         if output.topic is Topic.FINALIZED:

@@ -203,6 +203,8 @@ class Worker:
         for item in items:
             group.add(item)
         finished(self._writer.commit(group))
+        if self._writer.owes:
+            finished(self._writer.settle())
         self._touched_at = now
 
 

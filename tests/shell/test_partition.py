@@ -23,6 +23,8 @@ PLACE = TP(EVENTS, 0)
 class Writing:
     """Commits groups, once it is let."""
 
+    owes = False
+
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.let = asyncio.Event()

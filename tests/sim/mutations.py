@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from finalizer.changelog import Changelog, Restored, Write
+from finalizer.changelog import Change, Changelog, Restored
 from finalizer.codecs.state import StateCodec
 from finalizer.core import lifecycle
 from finalizer.core.causes import Cause
@@ -24,11 +24,13 @@ from finalizer.core.safety import Breaker, Outages
 from finalizer.core.sources import Sources
 from finalizer.core.state import State
 from finalizer.core.terms import Terms
-from finalizer.course import Course
+from finalizer.course import Course, Decided
 from finalizer.following import Following
 from finalizer.pipeline import Decision
 from finalizer.rekeying import Group, Rekeying
 from finalizer.sim.broker import Broker, _Producer
+from finalizer.sim.kernel import Process
+from finalizer.sim.partition import Partition
 
 Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]
@@ -47,13 +49,16 @@ def watermark_dropped(patch: Patch) -> None:
 
 def ack_before_commit(patch: Patch) -> None:
     """What is decided counts as read before it is durable."""
-    writes = Changelog.writes
+    commit = Partition._commit
 
-    def hasty(self: Changelog, whole: Decision, *, of_timer: bool, sends: bool) -> Iterator[Write]:
-        yield Write(False, self.touch())
-        yield from writes(self, whole, of_timer=of_timer, sends=sends)
+    def hasty(self: Partition, group: Sequence[Decided]) -> Process:
+        for decided in group:
+            if decided.watermark is not None:
+                self._changelog.watermark = decided.watermark
+        yield from self.touch()
+        yield from commit(self, group)
 
-    patch.setattr(Changelog, "writes", hasty)
+    patch.setattr(Partition, "_commit", hasty)
 
 
 def wall_clock(patch: Patch) -> None:
@@ -114,11 +119,32 @@ def hole_processed_over(patch: Patch) -> None:
 
 def sent_before_durable(patch: Patch) -> None:
     """What a timer decided is sent together with its state, so that it may be sent and not last."""
-    writes = Changelog.writes
+    write: Any = Changelog.write
 
     patch.setattr(
-        Changelog, "writes", lambda self, whole, *, sends, **_: writes(self, whole, of_timer=False, sends=sends)
+        Changelog, "write", lambda self, whole, *, sends, **_: write(self, whole, of_timer=False, sends=sends)
     )
+
+
+def sent_and_not_said(patch: Patch) -> None:
+    """The word that a timer's finals are sent is not written."""
+
+    def silent(self: Changelog) -> list[Change]:
+        self._owed = None
+        return []
+
+    patch.setattr(Changelog, "_settled", silent)
+
+
+def owed_and_passed_over(patch: Patch) -> None:
+    """What a timer decided is not sent where another group follows."""
+    commit = Partition._commit
+
+    def forgetful(self: Partition, group: Sequence[Decided]) -> Process:
+        self._owed = Decision()
+        yield from commit(self, group)
+
+    patch.setattr(Partition, "_commit", forgetful)
 
 
 def not_sent_again(patch: Patch) -> None:
@@ -310,6 +336,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     never_behind,
     hole_processed_over,
     sent_before_durable,
+    sent_and_not_said,
+    owed_and_passed_over,
     not_sent_again,
     finished_forgotten,
     finished_forgotten_by_restart,
