@@ -8,6 +8,7 @@ from math import ceil
 from typing import Final
 
 PARTITIONS: Final = 4
+SESSION_SECONDS: Final = 6
 HALF_AN_HOUR: Final = 1800.0
 SPANS_A_BATCH: Final = 20
 TAKES_ALL_AT_ONCE: Final = "safety: {breaker: {max_share: 1.0}}\n"
@@ -55,6 +56,8 @@ class Load:
     shape: Shape = Shape.NATIVE
     scene: Scene = Scene.READ
     workers: int = 1
+    instance_id: str = ""
+    """A worker that is killed comes back as this static member; none: once its session is over."""
     policy: str = ""
     """Settings beside inputs and outputs, as lines of finalizer.yaml; none: the defaults."""
     quiet_seconds: float = 3.0
@@ -109,6 +112,14 @@ MIXED: Final = Load(
     tail=False,
     quiet_seconds=14.0,
 )
+RESTART: Final = Load(
+    "restart",
+    "a small state; kill -9, start again with the same --instance-id; figures are open spans",
+    spans=20_000,
+    open_spans=2_000,
+    scene=Scene.RESTORE,
+    policy="terms: {silence: 12h}\n",
+)
 LOADS: Final = {
     load.name: load
     for load in (
@@ -156,8 +167,13 @@ LOADS: Final = {
             standing=900_000,
             tail=False,
             scene=Scene.RESTORE,
+            instance_id="bench",
             policy="terms: {silence: 12h}\n",
             quiet_seconds=14.0,
+        ),
+        replace(RESTART, instance_id="bench"),
+        replace(
+            RESTART, name="rejoin", meaning=f"the same without --instance-id, with a session of {SESSION_SECONDS} s"
         ),
         Load(
             "steady",

@@ -19,10 +19,11 @@ LAST_WORDS: Final = 2000
 
 
 class Sample(NamedTuple):
-    """What all processes had used by a moment (wall clock, ms)."""
+    """What all processes had used by a moment (wall clock, ms), and the memory (MiB) that they held then."""
 
     at: float
     cpu: float
+    held: float
 
 
 class Ended(Exception):
@@ -78,8 +79,10 @@ class Processes:
         """Take a sample. Raises `Ended`."""
         if any(one.poll() is not None for one in self._running):
             raise Ended(self.said())
-        self.samples.append(Sample(time.time() * 1000, sum(_cpu(one.pid) for one in self._running)))
-        self.peak_mib = max(self.peak_mib, *(_peak(one.pid) for one in self._running))
+        pids = self.pids
+        held = sum(_mib(pid, "VmRSS") for pid in pids)
+        self.samples.append(Sample(time.time() * 1000, sum(_cpu(pid) for pid in pids), held))
+        self.peak_mib = max(self.peak_mib, *(_mib(pid, "VmHWM") for pid in pids))
 
     def said(self) -> str:
         """The last that they have said."""
@@ -98,14 +101,19 @@ class Processes:
         before, after = self.samples[place - 1], self.samples[place]
         return before.cpu + (after.cpu - before.cpu) * (at - before.at) / (after.at - before.at)
 
+    def held(self, at: float) -> float:
+        """MiB of memory that they held at a moment (ms)."""
+        place = bisect_right(self.samples, at, key=lambda sample: sample.at)
+        return self.samples[max(place - 1, 0)].held
+
 
 def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _peak(pid: int) -> float:
+def _mib(pid: int, what: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+        if line.startswith(what):
             return int(line.split()[1]) / 1024
     return 0.0

@@ -13,14 +13,13 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from finalizer.bench.load import PARTITIONS, Load
+from finalizer.bench.load import PARTITIONS, SESSION_SECONDS, Load
 from finalizer.bench.process import Processes
 from finalizer.bench.topic import Filled, Output, judge
 
 LIMIT_SECONDS: Final = 600.0
 LOOK_SECONDS: Final = 0.05
 ASK_SECONDS: Final = 0.25
-SESSION_SECONDS: Final = 6
 
 
 class Figures(NamedTuple):

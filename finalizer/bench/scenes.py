@@ -61,7 +61,8 @@ async def steady(bootstrap: str, load: Load, topic: str, folder: Path) -> tuple[
     parts = quantiles(delays, n=100)
     note = (
         f"deadline to topic p50 {parts[49]:.2f} s, p99 {parts[98]:.2f} s, max {delays[-1]:.2f} s of {len(delays):,}; "
-        f"{_stood_still(path, began)}"
+        f"{_stood_still(path, began)}; it holds {processes.held((began + ended) / 2):,.0f} MiB at half time, "
+        f"{processes.held(ended):,.0f} at the end"
     )
     cpu = processes.cpu(began, ended) / records * 1e6
     figures = Figures(records / (ended - began) * 1000, cpu, processes.peak_mib, note)
@@ -81,7 +82,7 @@ class Restores:
             filled.topic,
             folder=folder,
             app_id=filled.topic,
-            more=["--instance-id", "bench"],
+            more=["--instance-id", filled.load.instance_id] if filled.load.instance_id else [],
         )
 
     @property
