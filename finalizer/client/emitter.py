@@ -151,8 +151,8 @@ class Emitter:
                         self._send(START, span, span.start_at)
                     elif span.identity.interval and (span.changed or not self.settings.instance_id):
                         self._send(HEARTBEAT, span, now + span.offset)
-            if len(due) < SLICE:
-                return beats.next_due()
+                if len(due) < SLICE:
+                    return beats.next_due(now)
 
     def beat_for_all(self) -> None:
         """One heartbeat of this process, for all its spans."""

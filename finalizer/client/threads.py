@@ -57,6 +57,7 @@ class Threads:
         self._clock = clock
         self._keep = threading.Event()
         self._send = threading.Event()
+        self._spooled = spooled
         self._new = self._keep if spooled else self._send
         self._changed = threading.Condition()
         self._asked = self._kept = self._on_disk = self._emptied = self._refused = 0
@@ -139,7 +140,8 @@ class Threads:
                     self._kept = asked
                     self._on_disk = asked if self._keeper.all_on_disk else self._on_disk
                     self._changed.notify_all()
-            self._send.set()
+            if self._spooled or asked > self._emptied:
+                self._send.set()
             if self._asked == asked and self._sleep(self._keep, next_due):
                 self._linger()
 
@@ -158,8 +160,8 @@ class Threads:
                 with self._changed:
                     self._refused = kept
                     self._changed.notify_all()
-            if self._kept == kept and self._sleep(self._send, self._sender.not_before or None):
-                self._linger()
+            if self._kept == kept and self._sleep(self._send, self._sender.not_before or None) and not self._spooled:
+                self._linger()  # else the keeper wakes it, which has lingered
         self._sender.close()
 
     def _sleep(self, event: threading.Event, until: int | None) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from finalizer.client import Client
+from finalizer.client.beats import LOOK_AGAIN, Beats
+from finalizer.client.deadlines import NEVER
 from finalizer.client.testing import Capture, FakeClock, MemorySink, capture
 from finalizer.client.testing.capture import Steps
 
@@ -43,6 +47,50 @@ def test_spans_that_began_together_do_not_beat_together() -> None:
         captured.advance(8.5)
         early = sum(len(beats(captured, str(number))) for number in range(200))
     assert 0 < early < 200
+
+
+def test_spans_that_begin_and_end_meanwhile_do_not_break_the_heartbeat() -> None:
+    """The thread that beats looks at what other threads change: it dies of nothing that they do."""
+    client = told({"heartbeat": 10})
+    for number in range(300):
+        client.start_span("long", heartbeat=1000 + number)
+    over = threading.Event()
+
+    def busy() -> None:
+        while not over.is_set():
+            client.start_span("short").end()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    app = threading.Thread(target=busy)
+    app.start()
+    try:
+        for _ in range(1000):
+            client.emitter.beat()
+    finally:
+        over.set()
+        app.join()
+        sys.setswitchinterval(interval)
+        client.close(0)
+
+
+def test_spans_that_begin_wake_the_keeper_seldom() -> None:
+    """An app with a thousand short spans is interrupted for the heartbeats that none of them lives to see once in a
+    while, not once for each; and an app that does nothing is left alone."""
+    beats, now = Beats(None), 100 * SECOND
+    client = told({"heartbeat": 60})
+    span = client.start_span("short")
+    assert beats.opened(span, now)
+    beats.closed(span)
+    for after in range(20):
+        asked = now + after * LOOK_AGAIN
+        assert beats.next_due(asked) == asked + LOOK_AGAIN
+        for part in range(100):
+            assert not beats.opened(span, asked + part * LOOK_AGAIN // 100)
+            beats.closed(span)
+    beats.next_due(now + 21 * LOOK_AGAIN)
+    assert beats.next_due(now + 22 * LOOK_AGAIN) == NEVER
+    client.close(0)
 
 
 def test_short_spans_do_not_beat() -> None:
