@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import uuid
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import faust
@@ -48,6 +46,9 @@ class App(faust.App):
     def fail(self, stop: Stop) -> None:
         self.owner.fail(stop)
 
+    def _create_directories(self) -> None:
+        """Faust's folders are for stores on disk. Ours is in memory, so nothing is left behind by a worker's end."""
+
 
 def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
     """The app, not started. Its consumer is made known to the owner when it starts."""
@@ -56,7 +57,6 @@ def build_app(settings: Settings, facts: Facts, owner: Assignment) -> App:
         broker=[URL(f"kafka://{address.strip()}") for address in settings.broker.split(",")],
         broker_credentials=_credentials(settings.security),
         store="memory://",
-        datadir=Path(gettempdir()) / f"{settings.app_id}-faust",
         Table=store.SpanTable,
         TableManager=store.SpanTables,
         topic_partitions=facts.partitions,

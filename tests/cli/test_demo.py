@@ -72,7 +72,7 @@ def test_ctrl_c_ends_it_in_good_order() -> None:
 @needs_proc
 def test_nothing_stays_behind_even_if_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL leaves it no time to stop anything; broker, worker and apps end all the same, a frozen one too. The
-    spools go with the next demo."""
+    spools go with the next demo, and no other file or folder was made."""
     with start("demo", "--plain", env={"TMPDIR": str(tmp_path)}) as demo:
         line_with(demo, b"clients at work")
         family = descendants(demo.pid)
@@ -83,6 +83,7 @@ def test_nothing_stays_behind_even_if_it_is_killed(tmp_path: Path, monkeypatch: 
         demo.kill()
         demo.wait(timeout=LIMIT_SECONDS)
         until(lambda: not alive(family))
+    assert [one.name[:15] for one in tmp_path.iterdir()] == ["finalizer-demo-"]
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with spools() as folder, spools() as another:  # what the next demos do first: the dead one's goes, theirs stay
         assert {one.parent for one in tmp_path.glob("finalizer-demo-*/*.lock")} == {folder, another}
