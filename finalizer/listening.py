@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from finalizer.codecs.errors import Unusable
 from finalizer.codecs.instance import decode
 from finalizer.core.clock import PartitionClock, Reading
-from finalizer.core.instances import Instances
+from finalizer.core.instances import Beat, Instances
 from finalizer.pipeline import Record
 
 
@@ -56,7 +56,13 @@ class Listening:
         return reading
 
     def _take(self, record: Record, heard_at: int) -> None:
-        if record.value is None and record.key is not None:
+        beat = beat_of(record)
+        if beat is not None:
+            self._view.hear(beat, heard_at)
+        elif record.key is not None:
             self._view.retract(record.key.decode(errors="replace"))
-        else:
-            self._view.hear(decode(record.value), heard_at)
+
+
+def beat_of(record: Record) -> Beat | None:
+    """The heartbeat in a record; None for one that takes back what was said under its key. Raises `Unusable`."""
+    return None if record.value is None and record.key is not None else decode(record.value)

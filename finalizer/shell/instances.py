@@ -1,8 +1,8 @@
 """The topic of instances, read by every worker: heartbeats of whole processes, which count for all their spans.
 
 Spans and instances have different keys, so no partition of ours could hold both. A plain consumer outside the group
-reads all of the topic from its beginning, and then follows it. What cannot be used is counted and told, not written
-to the rejected topic: each worker would do it again.
+reads all of the topic from its beginning, and then follows it. What cannot be used is told here, and written to the
+rejected topic by the one worker whose work that is (`instance_rejects`).
 """
 
 from __future__ import annotations
@@ -113,9 +113,7 @@ class InstanceLog:
         stamped = bool(records) and getattr(records[-1], "timestamp_type", None) == 1
         bad = listening.hear(place.partition, records, end=position, stamped=stamped, now=self._time.now())
         self._next[place] = position
-        tally = Counter[tuple[str, ...]](("rejected_total", self._topic, error.reason.value) for _, error in bad)
-        tally["evidence_total", self._topic, "instance"] = len(records) - len(bad)
-        self._metrics.apply(tally)
+        self._metrics.apply(Counter({("evidence_total", self._topic, "instance"): len(records) - len(bad)}))
         if bad:
             self._tell(place, *bad[0])
 
@@ -126,7 +124,7 @@ class InstanceLog:
         self._told_at = now
         log.warning(
             "ignored",
-            "a record of the topic of instances cannot be used (told once a minute; rejected_total counts all)",
+            "a record of the topic of instances cannot be used and is rejected (told once a minute)",
             topic=place.topic,
             partition=place.partition,
             offset=record.offset,

@@ -142,8 +142,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "rejected_total", _COUNTER, (INPUT, REASON), "records",
-        "Input records that could not be used; they are on the rejected topic, byte for byte. Those about instances"
-        " are counted by every worker, and only told in the log.",
+        "Input records that could not be used; they are on the rejected topic, byte for byte.",
         "`malformed`, `wrong_type`, `bad_time`: a producer broke, or the input's `format` is set wrong; read them with"
         " `finalizer tail rejected`. `beyond_memory`: clients send older spools than `remember` covers."
         " `internal_error` is a bug of ours: its trace is in the log.",

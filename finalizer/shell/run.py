@@ -25,6 +25,7 @@ from finalizer.shell.control import Control
 from finalizer.shell.decoders import direct_decoders, source_decoders
 from finalizer.shell.dry_run import run_dry
 from finalizer.shell.frames import FrameConsumer
+from finalizer.shell.instance_rejects import InstanceRejects
 from finalizer.shell.instances import InstanceLog
 from finalizer.shell.membership import Membership
 from finalizer.shell.metrics import About, Metrics
@@ -123,7 +124,15 @@ async def _run(settings: Settings) -> int:
         processes = InstanceLog(
             settings, settings.instances, making.instances, broker_time=broker_time, metrics=metrics
         )
-        following.append(asyncio.create_task(processes.follow()))
+        rejects = InstanceRejects(
+            settings,
+            facts,
+            settings.instances,
+            rejected_bytes=encoding.rejected_bytes,
+            broker_time=broker_time,
+            metrics=metrics,
+        )
+        following += [asyncio.create_task(processes.follow()), asyncio.create_task(rejects.follow())]
     for one in following:
         one.add_done_callback(lambda task: None if task.cancelled() else owner.fail(task.exception()))
     try:

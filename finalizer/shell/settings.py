@@ -98,6 +98,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.policy.instances.topic
 
     @property
+    def instances_group(self) -> str:
+        """The group whose members reject what cannot be used on that topic."""
+        return f"{self.app_id}-instances"
+
+    @property
     def heard(self) -> tuple[str, ...]:
         """All topics that anything is heard on, in a fixed order."""
         return self.named if self.instances is None else (*self.named, self.instances)

@@ -100,9 +100,31 @@ class Instances:
         assert {(one.service, one.cause) for one in found} == {("dead", "heartbeat_lost")}
         assert len(found) == HELD
 
-    async def test_what_is_no_heartbeat_is_counted_and_told(self, broker: Broker) -> None:
-        """Records of that topic that cannot be used stop nobody: the processes after them are heard. A topic that is
-        gone holds back what names a process, and nobody else."""
+    async def test_what_is_no_heartbeat_is_rejected_once(self, broker: Broker) -> None:
+        """Bad data goes to the rejected topic, byte for byte: once, though every worker reads it, and reads it again
+        after a restart. What takes back a heartbeat is none of it."""
+        stage, worker = await staged(broker)
+        topic, bad = f"{stage.topic}.instances", [b"garbage\xff", b'{"type":"instance","instance_id":"pod"}']
+        with worker.start(), stage.worker(terms=listens(stage)).start() as other:
+            async with stage.reader("rejected") as rejected:
+                await put(broker, topic, bad[0], None, bad[1])
+                first = await rejected.until(2)
+                assert {(one.key, one.value) for one in first} == {(b"pod", value) for value in bad}
+                headers = dict(first[0].headers)
+                assert headers["dlq.reason"] == b"malformed"
+                assert headers["__connect.errors.topic"] == topic.encode()
+                assert headers["__connect.errors.offset"].isdigit()
+                await settled_sum(2, worker, other, topic=topic)
+                assert [await asyncio.to_thread(one.terminate) for one in (worker, other)] == [0, 0]
+                await asyncio.to_thread(worker.start)
+                await put(broker, topic, b"more garbage")
+                await rejected.until(3)
+                found = await rejected.quiet(1.0)
+        assert [one.value for one in found[2:]] == [b"more garbage"]
+
+    async def test_what_is_no_heartbeat_stops_nobody(self, broker: Broker) -> None:
+        """The processes after it are heard, and the log tells of it. A topic that is gone holds back what names a
+        process, and nobody else."""
         stage, worker = await staged(broker)
         topic = f"{stage.topic}.instances"
         with worker.start():
@@ -161,7 +183,16 @@ async def app(
         await process.wait()
 
 
-async def put(broker: Broker, topic: str, *values: bytes) -> None:
+async def settled_sum(count: int, *workers: Worker, topic: str) -> None:
+    """Wait until the workers together have counted so many rejected records."""
+
+    def counted() -> bool:
+        return sum(worker.metric("rejected_total", input=topic) for worker in workers) == count
+
+    await asyncio.to_thread(until, counted)
+
+
+async def put(broker: Broker, topic: str, *values: bytes | None) -> None:
     """Write these records."""
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
         for value in values:
