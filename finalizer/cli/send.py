@@ -1,12 +1,13 @@
-"""`finalizer send`: native events from lines to the input topic."""
+"""`finalizer send`: native events from lines to the input topic, and heartbeats of processes to theirs."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from aiokafka import AIOKafkaProducer
@@ -18,8 +19,11 @@ from finalizer.cli.follow import find_partitions
 from finalizer.cli.kafka import ANSWER_SECONDS, Connection, connection_options, kafka_client, kafka_stop
 from finalizer.cli.lines import MAX_LINE_BYTES, Line, read_lines
 from finalizer.cli.options import config_option, option
+from finalizer.client.sinks.kafka import INSTANCES
+from finalizer.codecs import instance
 from finalizer.codecs.errors import Unusable
 from finalizer.codecs.native import NativeDecoder
+from finalizer.codecs.native_event import parse
 from finalizer.codecs.unknown_fields import told, unknown_fields
 from finalizer.core.model import Coordinates, Kind
 from finalizer.policy.load import Policy
@@ -33,16 +37,28 @@ MAX_UNKNOWN = 20
 NOWHERE = Coordinates("", 0, 0, 0)
 
 
+class Target(NamedTuple):
+    """Where events go."""
+
+    topic: str
+    kind: Kind | None
+    """What a record of that topic is that does not say it."""
+    instances: str
+    """The topic of heartbeats of processes."""
+
+
 class Sending:
     """One run: what was sent, acknowledged and refused. Lines that cannot be used are told on standard error."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, *, kind: Kind | None, raw: bool) -> None:
+    def __init__(self, producer: AIOKafkaProducer, connection: Connection, target: Target, *, raw: bool) -> None:
         self._producer = producer
-        self._topic = topic
-        self._decoder = NativeDecoder(kind=kind)
+        self._connection = connection
+        self._target = target
+        self._found: set[str] = set()
+        self._decoder = NativeDecoder(kind=target.kind)
         self._raw = raw
         self._unknown: set[str] = set()
-        self.acknowledged = 0
+        self._acknowledged = Counter({target.topic: 0})
         self.refused = 0
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends with the broker's error, once there is one."""
@@ -61,26 +77,39 @@ class Sending:
             return
         if not value and not self._raw:
             return
-        key = None
+        topic, key = self._target.topic, None
         try:
-            key = self._decoder.decode(value, NOWHERE).key[:16].hex().encode()
+            topic, key = self._place(value)
         except Unusable as error:
             if not self._raw:
                 self._refuse(line, str(error))
                 return
         else:
             self._tell_unknown(line.number, value)
+        await self._find(topic)
         try:
-            answer = await self._producer.send(self._topic, value, key=key)
+            answer = await self._producer.send(topic, value, key=key)
         except MessageSizeTooLargeError:
             self._refuse(line, f"{len(value)} bytes are more than one record may have")
             return
-        answer.add_done_callback(lambda done: self._note(done, line.number))
+        answer.add_done_callback(lambda done: self._note(done, line.number, topic))
 
     def told(self) -> str:
         """How far it came, in words."""
-        count = "1 event was" if self.acknowledged == 1 else f"{self.acknowledged} events were"
-        return f"{count} acknowledged by {self._topic}"
+        return ", ".join(f"{_events(count)} acknowledged by {topic}" for topic, count in self._acknowledged.items())
+
+    def _place(self, value: bytes) -> tuple[str, bytes]:
+        """Topic and key of an event. Raises `Unusable`."""
+        target = self._target
+        if target.topic == target.instances or parse(value).type == "instance":
+            return target.instances, instance.decode(value).instance_id.encode()
+        return target.topic, self._decoder.decode(value, NOWHERE).key[:16].hex().encode()
+
+    async def _find(self, topic: str) -> None:
+        """Make sure that there is this topic: a producer would wait for it, or make the broker create it."""
+        if topic not in self._found:
+            await find_partitions(self._connection, [topic])
+            self._found.add(topic)
 
     def _tell_unknown(self, number: int, value: bytes) -> None:
         """Fields that would be ignored, each name once: a misspelt one is a setting that its sender believes in."""
@@ -89,10 +118,10 @@ class Sending:
                 self._unknown.add(name)
                 click.echo(f"line {number}: {told(name)}", err=True)
 
-    def _note(self, answer: asyncio.Future[object], number: int) -> None:
+    def _note(self, answer: asyncio.Future[object], number: int, topic: str) -> None:
         error = asyncio.CancelledError() if answer.cancelled() else answer.exception()
         if error is None:
-            self.acknowledged += 1
+            self._acknowledged[topic] += 1
         elif isinstance(error, MessageSizeTooLargeError):
             self._refuse(Line(number, None), "larger than the broker takes")
         elif not self.failure.done():
@@ -103,21 +132,24 @@ class Sending:
         click.echo(f"line {line.number}: {why}", err=True)
 
 
-def target(policy: Policy, topic: str | None) -> tuple[str, Kind | None]:
+def _events(count: int) -> str:
+    return "1 event was" if count == 1 else f"{count} events were"
+
+
+def target(policy: Policy, topic: str | None) -> Target:
     """Return topic and kind of the input that is meant: the one of this name, else the first native one."""
     native = [one for one in policy.inputs if one.format is Format.NATIVE]
+    instances = policy.instances.topic or INSTANCES
     if topic is not None:
-        return topic, next((one.kind for one in native if one.topic == topic), None)
+        return Target(topic, next((one.kind for one in native if one.topic == topic), None), instances)
     if not native:
         raise Stop(Exit.CONFIGURATION, "The configuration has no native input: name a topic with --topic.")
-    return native[0].topic, native[0].kind
+    return Target(native[0].topic, native[0].kind, instances)
 
 
-async def send_all(descriptor: int, connection: Connection, topic: str, *, kind: Kind | None, raw: bool) -> int:
+async def send_all(descriptor: int, connection: Connection, target: Target, *, raw: bool) -> int:
     """Send all lines and return the exit code."""
-    await find_partitions(
-        connection, [topic]
-    )  # a producer would wait for a missing topic, or make the broker create it
+    await find_partitions(connection, [target.topic])
     producer = AIOKafkaProducer(
         **connection.client_arguments,
         acks="all",
@@ -126,7 +158,7 @@ async def send_all(descriptor: int, connection: Connection, topic: str, *, kind:
         request_timeout_ms=int(ANSWER_SECONDS * 1000),
     )
     await producer.start()
-    sending = Sending(producer, topic, kind=kind, raw=raw)
+    sending = Sending(producer, connection, target, raw=raw)
     try:
         await first_of(sending.send_all(descriptor), sending.failure)
     except KafkaError as error:
@@ -182,12 +214,13 @@ def command(
 ) -> int:
     """Send native events, one JSON object a line, to the input topic.
 
+    Heartbeats of processes (type instance) go to the topic of instances: that of the configuration, or spans.instances.
     Lines come from FILE, or from standard input where it is - or left out. A line that is no event is told and passed
     by, and the exit code is 1 then.
     """
     if file == "-" and sys.stdin.isatty():
         raise click.UsageError("Standard input is a terminal: name a FILE, or pipe events in.", ctx)
-    name, kind = target(config.policy, topic)
+    to = target(config.policy, topic)
     descriptor = sys.stdin.fileno() if file == "-" else os.open(file, os.O_RDONLY)
     with kafka_client(connection):
-        return asyncio.run(send_all(descriptor, connection, name, kind=kind, raw=raw))
+        return asyncio.run(send_all(descriptor, connection, to, raw=raw))

@@ -99,6 +99,28 @@ def test_the_topic_is_the_first_native_input_of_the_configuration(
     assert (ran.code, ran.out) == (0, f"1 event was acknowledged by {topic}.\n")
 
 
+def test_heartbeats_of_processes_go_to_their_own_topic(embedded_broker: str, topic: str, tmp_path: Path) -> None:
+    """Key = instance id: whatever a client's file holds can be sent. One that lacks what it needs is told as any other
+    line is."""
+    create(embedded_broker, f"{topic}.instances")
+    (tmp_path / "finalizer.yaml").write_text(
+        f"inputs:\n  - {{topic: {topic}}}\ninstances: {{topic: {topic}.instances}}\n"
+    )
+    beat = (
+        b'{"type":"instance","instance_id":"pod-1","boot_id":"a","time_unix_nano":"1747648800000000000",'
+        b'"heartbeat_interval_ms":30000}\n'
+    )
+    lines = line(1) + beat + beat.replace(b'"boot_id":"a",', b"")
+    ran = run("send", "--broker", embedded_broker, stdin=lines, folder=tmp_path)
+    both = f"1 event was acknowledged by {topic}, 1 event was acknowledged by {topic}.instances"
+    assert (ran.code, ran.out) == (1, f"{both}, 1 refused.\n")
+    assert ran.sentence == "line 3: missing_field: boot_id is missing"
+    (record,) = written(embedded_broker, f"{topic}.instances", 1)
+    assert (record.key, record.value) == (b"pod-1", beat.strip())
+    ran = run("send", "--broker", embedded_broker, "--topic", f"{topic}.instances", stdin=beat, folder=tmp_path)
+    assert (ran.code, ran.out) == (0, f"1 event was acknowledged by {topic}.instances.\n")
+
+
 def test_a_line_that_is_no_event_is_told_and_passed_by(embedded_broker: str, topic: str) -> None:
     """The others are sent; blank lines are nothing; the exit code tells."""
     lines = line(1) + b"oops\n\n" + line(2) + b'{"type":"end"}\n' + line(3).strip()
