@@ -36,6 +36,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 PAUSE_SECONDS: Final = 0.5
 """How long a pause of the app may wait for what was told to be safe."""
+CHILD_SECONDS: Final = 0.5
+"""How long a child that has a spool tries to send at its end, while its parent waits for it."""
 LEAVE_SECONDS: Final = 0.1
 """What the threads, and then the disk, get to come to an end, if the time to flush is over."""
 
@@ -275,6 +277,10 @@ class Client:
     def in_time(self, span: Span) -> None:
         """The work of a span is done."""
         self._deadlines.discard(span)
+
+    def leave(self) -> None:
+        """This is a child that ends, and its parent waits for it: what lies on the disk need not have arrived."""
+        self.close(None if self._spool is None else min(self._exit_seconds, CHILD_SECONDS))
 
     def pause_for_fork(self) -> Callable[[], None]:
         """Come to rest; returns what lets it go on."""
