@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import json
+import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -66,6 +68,42 @@ async def test_what_is_sent_lies_under_its_trace(embedded_broker: str, topic: st
         assert one.key == f"{json.loads(one.value)['n']:032x}".encode()
         assert one.partition == partition_of(one.key, PARTITIONS)
     await asyncio.to_thread(sink.close)
+
+
+def test_a_broker_that_hangs_is_not_told_again_and_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The app's log is the app's: each try fails, and what comes of it later, too late, is no news to anybody."""
+    with EmbeddedBroker() as broker:
+        sink = make(broker.bootstrap, "events")
+        sink.send([record(0)])
+        assert broker._child is not None
+        broker._child.pause()
+        for number in range(3):
+            with pytest.raises(Undelivered):
+                sink.send([record(number, size) for size in range(20)])
+        broker._child.resume()
+        deliver(sink)
+        sink.close()
+        del sink
+        gc.collect()
+    broken = make(NOBODY, "events")
+    with pytest.raises(Undelivered):
+        broken.send([record(1)])
+    broken.close()
+    gc.collect()
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.INFO] == []
+
+
+def deliver(sink: Sink) -> None:
+    """Send one more, as soon as it can be."""
+
+    def delivered() -> bool:
+        try:
+            sink.send([record(99)])
+        except Undelivered:
+            return False
+        return True
+
+    until(delivered)
 
 
 async def test_heartbeats_of_instances_go_to_their_own_topic(embedded_broker: str, topic: str, make: Make) -> None:

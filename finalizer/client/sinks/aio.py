@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from finalizer.client.sinks.sink import Undelivered
 
 CLOSE_SECONDS: Final = 2.0
 FOR_GOOD: Final = (MessageSizeTooLargeError, RecordTooLargeError)
+THREAD: Final = "finalizer-kafka"
 _leaked: Final[list[object]] = []
 """What belongs to the process that forked this one."""
 
@@ -39,6 +41,9 @@ class AioKafkaSink:
             "request_timeout_ms": int(ANSWER_SECONDS * 1000),
             **settings,
         }
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] == "aiokafka":
+                logging.getLogger(name).addFilter(_is_not_ours)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._producer: AIOKafkaProducer | None = None
         self._thread: threading.Thread | None = None
@@ -68,7 +73,7 @@ class AioKafkaSink:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             loop = self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=loop.run_forever, name="finalizer-kafka", daemon=True)
+            self._thread = threading.Thread(target=loop.run_forever, name=THREAD, daemon=True)
             self._thread.start()
         return self._loop
 
@@ -89,6 +94,8 @@ class AioKafkaSink:
                     await asyncio.wait(answers.values())
         except (KafkaError, TimeoutError) as error:
             failure = error
+            for answer in answers.values():  # those that come too late: asyncio would tell the app that nobody looks
+                answer.add_done_callback(_looked_at)
         for place, answer in answers.items():
             if not answer.done():
                 continue
@@ -125,6 +132,16 @@ class AioKafkaSink:
         for task in left:  # a producer whose broker is gone waits for it, and longer than an app should
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """What aiokafka says on our thread is not for the app's log, each second of an hour offline: `say` says it once."""
+    return record.threadName != THREAD
+
+
+def _looked_at(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _said(error: BaseException) -> str:
