@@ -1,7 +1,7 @@
 """Forks: a child begins anew, and the parent notices nothing (gunicorn, multiprocessing, Celery).
 
-The children of multiprocessing, and of Celery's copy of it, end without `atexit`: they have a list of their own of what
-is to be done before.
+Some children end without `atexit`: those of multiprocessing have a list of their own of what is to be done before,
+those of Celery a signal.
 """
 
 from __future__ import annotations
@@ -9,59 +9,58 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections.abc import Callable
-from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from finalizer.client.client import Client
 
 _clients: Final[weakref.WeakSet[Client]] = weakref.WeakSet()
 _resting: Final[list[Callable[[], None]]] = []
-_LISTS: Final = ("multiprocessing.util", "billiard.util")
-_told: Final[set[str]] = set()
-"""Which of them tell us of each child."""
+_heard: Final[set[str]] = set()
+"""Modules that tell us of the ends of their children."""
 
 
 def remember(client: Client) -> None:
     """From now on forks of this process are told to this client."""
     _clients.add(client)
-    for module in _loaded():
-        _close_at_the_end(module, client)
+    _hear_of_ends()
+    if "multiprocessing.util" in sys.modules:
+        _before_the_end([client])  # this may be such a child
 
 
-def _loaded() -> list[ModuleType]:
-    """Those of the lists that there are: who has not imported them has no such children, and is none."""
-    return [sys.modules[name] for name in _LISTS if name in sys.modules]
+def _hear_of_ends() -> None:
+    """Who has not imported these modules has no such children, and is none."""
+    processes, signals = sys.modules.get("multiprocessing.util"), sys.modules.get("celery.signals")
+    if processes is not None and processes.__name__ not in _heard:
+        _heard.add(processes.__name__)
+        processes.register_after_fork(_clients, _before_the_end)  # a child forgets its parent's list, and then calls
+    if signals is not None and signals.__name__ not in _heard:
+        _heard.add(signals.__name__)
+        signals.worker_process_shutdown.connect(_leave, weak=False)
 
 
-def _close_at_the_end(module: ModuleType, client: Client) -> None:
-    known = weakref.ref(client)
+def _before_the_end(clients: Iterable[Client]) -> None:
+    """Put each on multiprocessing's list. It is held weakly: one that is forgotten is forgotten."""
+    from multiprocessing.util import Finalize  # noqa: PLC0415 - it is there, or we would not be asked
 
-    def close() -> None:
-        left = known()
-        if left is not None:
-            left.leave()
+    for client in list(clients):
+        Finalize(None, _leave, args=[weakref.WeakSet([client])], exitpriority=0)
 
-    module.Finalize(None, close, exitpriority=0)
+
+def _leave(clients: Iterable[Client] = _clients, **_: Any) -> None:
+    for client in list(clients):
+        client.leave()
 
 
 def _before() -> None:
-    for module in _loaded():
-        if module.__name__ not in _told:  # a child forgets the list of its parent, and then calls this
-            _told.add(module.__name__)
-            module.register_after_fork(_clients, lambda clients, module=module: _in_its_child(module, clients))
+    _hear_of_ends()
     _resting.extend(client.pause_for_fork() for client in list(_clients))
 
 
 def _go_on() -> None:
     while _resting:
         _resting.pop()()
-
-
-def _in_its_child(module: ModuleType, clients: weakref.WeakSet[Client]) -> None:
-    for client in list(clients):
-        _close_at_the_end(module, client)
 
 
 def _in_child() -> None:

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from types import ModuleType
+from typing import Any, Final
 
 from finalizer.client import Client, threads
 
@@ -55,6 +56,31 @@ def _in_pool(client: Client) -> None:
     client.start_span("pool").end()
 
 
+class Signal:
+    """As Celery's."""
+
+    def __init__(self) -> None:
+        self.receivers: list[Callable[..., None]] = []
+
+    def connect(self, receiver: Callable[..., None], *, weak: bool) -> None:
+        self.receivers.append(receiver)
+
+
+def recycled(client: Client) -> None:
+    """Celery, which ends a worker's child after so many tasks: a signal, then os._exit."""
+    signals: Any = sys.modules.setdefault("celery.signals", ModuleType("celery.signals"))
+    signals.worker_process_shutdown = Signal()
+    client.start_span("parent").end()
+    for _ in range(3):
+        pid = os.fork()
+        if pid == 0:
+            client.start_span("pool").end()
+            for receiver in signals.worker_process_shutdown.receivers:
+                receiver(signal=signals.worker_process_shutdown, sender=None, pid=os.getpid(), exitcode=0)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
 def orphan(client: Client) -> None:
     """A parent that is killed while its child lives on."""
     client.start_span("parent")
@@ -92,7 +118,7 @@ def in_the_midst(client: Client) -> None:
 
 
 STORIES: Final[dict[str, Callable[[Client], None]]] = {
-    story.__name__: story for story in (parent_and_child, workers, pool, orphan, in_the_midst)
+    story.__name__: story for story in (parent_and_child, workers, pool, recycled, orphan, in_the_midst)
 }
 
 

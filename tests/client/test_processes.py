@@ -76,7 +76,7 @@ def names(told: list[dict[str, Any]], kind: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("spool", ["", "spooled"])
-@pytest.mark.parametrize("story", ["parent_and_child", "workers", "pool", "in_the_midst"])
+@pytest.mark.parametrize("story", ["parent_and_child", "workers", "pool", "recycled", "in_the_midst"])
 def test_an_app_that_forks_notices_nothing(story: str, spool: str, tmp_path: Path) -> None:
     """Parent and children tell their own spans, each once; nothing hangs or is lost, nothing is told for others."""
     assert python("-m", "tests.client.forking", story, str(tmp_path), spool).wait(60) == 0
@@ -88,7 +88,7 @@ def test_an_app_that_forks_notices_nothing(story: str, spool: str, tmp_path: Pat
         assert parents == {next(event["span_id"] for event in told if event.get("name") == "outer")}
     elif story == "workers":
         assert starts == ends == {f"worker {number}": 10 for number in range(4)}
-    elif story == "pool":
+    elif story in ("pool", "recycled"):
         assert starts == ends == {"parent": 1, "pool": 3}
     else:
         assert starts["forked"] == ends["forked"] == 20
