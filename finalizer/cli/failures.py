@@ -1,6 +1,10 @@
-"""Failures that a person can act on -> one sentence on standard error and an exit code. Everything else is our bug."""
+"""Failures that a person can act on -> one sentence on standard error and an exit code. Everything else is our bug: its
+trace, and the code of a fault. (Python ends with 1 then, which would say that a setting is wrong.)
+"""
 
 from __future__ import annotations
+
+import traceback
 
 import click
 
@@ -11,7 +15,7 @@ INTERRUPTED = 130
 
 
 def explain(error: BaseException) -> int | None:
-    """Tell what went wrong and return the exit code; None if it is nothing a person could act on."""
+    """Tell what went wrong and return the exit code; None if somebody ends this process on purpose."""
     match error:
         case click.ClickException():
             error.show()
@@ -20,13 +24,15 @@ def explain(error: BaseException) -> int | None:
             return INTERRUPTED
         case SystemExit(__context__=BrokenPipeError()):
             return 0  # whoever read our output has left (`| head`); click ends so, and has let go of the pipe
+        case SystemExit():
+            return None
         case ModuleNotFoundError():
             return explained(error)
         case _:
             return _explain_ours(error)
 
 
-def _explain_ours(error: BaseException) -> int | None:
+def _explain_ours(error: BaseException) -> int:
     # Imported here: usage errors, the most frequent, are told without loading Kafka.
     from aiokafka.errors import KafkaError  # noqa: PLC0415
 
@@ -42,10 +48,13 @@ def _explain_ours(error: BaseException) -> int | None:
             stop = Stop(Exit.CONFIGURATION, str(error))
         case KafkaError():
             stop = kafka_stop(error)
+        case ConnectionError() | TimeoutError():
+            stop = Stop(Exit.FAULT, f"A connection failed: {error!r}")
         case OSError():
             place = "" if error.filename is None else f"{error.filename}: "
             stop = Stop(Exit.CONFIGURATION, f"{place}{error.strerror or error}")
         case _:
-            return None
+            traceback.print_exception(error)
+            return int(Exit.FAULT)
     click.echo(f"finalizer: {stop.sentence}", err=True)
     return int(stop.code)

@@ -1,5 +1,6 @@
 """What a person meets first: help, wrong usage, wrong settings. One sentence and an exit code each, never a trace."""
 
+import asyncio
 import statistics
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+from finalizer.cli import check
+from finalizer.cli import group as group_of_commands
 from finalizer.cli.group import COMMANDS, Commands, group
 from tests.cli.runs import environment, run
 
@@ -48,6 +51,35 @@ def test_a_mistake_is_one_sentence_and_an_exit_code(arguments: list[str], code: 
     """1: wrong configuration, 2: wrong usage, 3: a restart may cure it; the sentence says what to look at."""
     ran = run(*arguments, folder=tmp_path)
     assert (ran.code, said in " ".join(ran.sentence.split())) == (code, True), ran
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConnectionResetError(104, "Connection reset by peer"), 3, "finalizer: A connection failed"),
+        (TimeoutError(), 3, "finalizer: A connection failed"),
+        (PermissionError(13, "Permission denied", "/x"), 1, "finalizer: /x: Permission denied"),
+        (RuntimeError("a bug"), 3, "RuntimeError: a bug"),
+        (asyncio.CancelledError(), 3, "CancelledError"),
+    ],
+)
+def test_what_no_setting_can_mend_does_not_end_with_1(
+    error: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """1 says that a setting is wrong: a connection that broke, or a bug of ours, never ends a command with it."""
+
+    def fails(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(check.command, "callback", fails)
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(group_of_commands.run(["check", "--broker", NOBODY]))
+    assert ended.value.code == code
+    assert said in capsys.readouterr().err
 
 
 def test_help_answers_at_once() -> None:
