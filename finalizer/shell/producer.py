@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
 
+from finalizer.shell import logs
 from finalizer.shell.produce import InPieces
+
+log = logs.get("writer")
 
 STOP_SECONDS = 1.0
 
@@ -74,18 +77,35 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
         await (self.commit_transaction() if commit else self.abort_transaction())
 
     async def stop(self) -> None:
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await super().stop()
-        except TimeoutError:
-            # Its sender waits for answers to requests that were sent: that wait is cancelled, too.
+        """Raises nothing: what was not committed is aborted by whoever has its transactions next."""
+        lines = [one._writer.transport for one in self.client._conns.values() if one._writer is not None]
+        if not await _within_limit(super().stop()):
+            # Its sender waits for answers to requests that were sent, a connection for a node that reads nothing.
             sending = self._sender.sender_task
             if sending is not None and not sending.done():
                 sending.cancel()
                 await asyncio.wait([sending], timeout=STOP_SECONDS)
-            await self.client.close()
+            for line in lines:
+                line.abort()
+            await _within_limit(self.client.close())
         if self._txn_manager is not None and self._txn_manager._transaction_waiter is not None:
             self._txn_manager._transaction_waiter.add_done_callback(_seen)
+
+
+async def _within_limit(closing: Coroutine[Any, Any, None]) -> bool:
+    """Whether this came to its end in time. Why it did not is told, unless it was for want of an answer."""
+    task = asyncio.ensure_future(closing)
+    try:
+        await asyncio.wait([task], timeout=STOP_SECONDS)
+        task.add_done_callback(_seen)
+        if not task.done() or task.cancelled():
+            return False
+        error = task.exception()
+        if error is not None:
+            log.warning("unclosed", "a producer did not close in good order; it is cut off", reason=repr(error))
+        return error is None
+    finally:
+        task.cancel()
 
 
 async def _looked_up(lookup: Callable[..., Awaitable[int]], *what: Any) -> int:

@@ -162,7 +162,9 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
     began = time.monotonic()
     code = Exit.DONE if stop is None else stop.code
     asyncio.get_running_loop().call_later(EXIT_SECONDS, _abandon, code, "the worker")
-    await owner.close()
+    closing = asyncio.ensure_future(owner.close())
+    await asyncio.wait([closing])
+    _tell_of(closing)
     clean = await stop_app(app, STOP_SECONDS)
     for task in (starting, membership, waiting, crashed):
         task.cancel()
@@ -173,6 +175,13 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
     if not clean:
         _abandon(code, "the Kafka client")
     return int(code)
+
+
+def _tell_of(closing: asyncio.Future[None]) -> None:
+    """What fails while a worker closes changes nothing: it says why it ends, and what is not durable is read again."""
+    error = None if closing.cancelled() else closing.exception()
+    if closing.cancelled() or error is not None:
+        log.warning("unclosed", "not everything was closed in good order; what is not durable is read again", exc=error)
 
 
 def _abandon(code: Exit, what: str) -> None:

@@ -124,9 +124,9 @@ class Proxy:
         finally:
             for way in ways:
                 way.cancel()
-            await asyncio.wait(ways)
             for end in (writer, far_writer):
                 end.close()
+            await asyncio.wait(ways)
 
     async def _requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[int, tuple[int, bytes]]
@@ -168,19 +168,29 @@ class Proxy:
                 return strike.deliver
         return True
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
+        """Let clients in."""
         for port, target in self._doors.items():
             self._servers.append(await asyncio.start_server(partial(self._connected, target), "127.0.0.1", port))
+
+    def shut(self) -> list[asyncio.Task[None]]:
+        """Break all connections, and let nobody in: a broker that died. Returns what ends now."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        passing = list(self._passing)
+        for task in passing:
+            task.cancel()
+        return passing
+
+    async def __aenter__(self) -> Self:
+        await self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for server in self._servers:
-            server.close()
-        passing = list(self._passing)
-        for task in passing:
-            task.cancel()
+        passing = self.shut()
         if passing:
             await asyncio.wait(passing)
 
