@@ -77,6 +77,8 @@ class Decision:
         for key, (before, after) in later.changes.items():
             known = changes.get(key)
             changes[key] = (before if known is None else known[0], after)
+        for window in later.forgotten_windows:
+            self.finished.pop(window, None)  # nobody would take back from the changelog what nobody remembers
         for window, entries in later.finished.items():
             self.finished.setdefault(window, []).extend(entries)
         self.forgotten_windows += later.forgotten_windows
