@@ -277,6 +277,7 @@ class Road:
         states, memory, changes = spans.states, spans.memory, decision.changes
         ended: list[tuple[SpanKey, End]] = []
         opened = size = 0
+        heard_until: i64 = now.clock
         for key, before in touched.items():
             after = states.get(key)
             if after is before:
@@ -300,6 +301,7 @@ class Road:
                 elif _plain(after):
                     assert after.rest.end is not None
                     ended.append((key, after.rest.end))
+                    heard_until = max(heard_until, after.last_heard_at)
                     del states[key]
                     after = None
                 else:
@@ -310,7 +312,8 @@ class Road:
         spans.bytes += size
         spans.open += opened
         if ended:
-            window, entries = memory.finish_all(ended, now.clock)
+            # From when it was heard on: the clock may be held back, by more than anything is remembered for.
+            window, entries = memory.finish_all(ended, heard_until)
             decision.finished[window] = entries
 
 

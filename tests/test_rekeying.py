@@ -232,6 +232,18 @@ def test_what_finishes_while_a_source_lags_is_remembered() -> None:
     assert log.read(told("start", 3600, partition=8), told("end", 3601, partition=8), now=3701) == []
 
 
+def test_what_finishes_before_the_mark_of_its_time_is_remembered_from_when_it_was_heard() -> None:
+    """After an outage the marks that are known are as old as the outage is long: by their time an end would be
+    forgotten with the next mark, and a beat of the same span that comes after it would open the span again."""
+    log = Log(("logs", 7), ("logs", 8))
+    log.read(mark(0), mark(0, partition=8), now=0)
+    assert log.read(told("start", 3600), told("end", 3601), now=3602) == [Topic.FINALIZED]
+    log.read(mark(3700), mark(3650, partition=8), now=3700)
+    log.tick(3700)
+    log.read(told("heartbeat", 3600.5, partition=8), now=3701)
+    assert log.course.spans.states == {}
+
+
 def test_a_frame_of_marks_alone_moves_the_position_and_nothing_else() -> None:
     """It is in the next watermark, and no reason for one."""
     log = Log(("logs", 7))
