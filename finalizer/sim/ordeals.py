@@ -111,11 +111,13 @@ def rekeyed(plan: Plan, chance: Random) -> Plan:
     if chance.random() < 0.5:
         at = chance.randint(10 * SECOND, plan.lasts * 7 // 10) // MILLISECOND * MILLISECOND
         faults.append(Fault(at=at, what=What.DOWN, lasts=chance.randint(3_000, 12_000) * MILLISECOND))
+    for _ in range(chance.choice((0, 1, 2))):
+        faults += _begun_anew(chance, plan, source=chance.randrange(sources))
     clients = [
         msgspec.structs.replace(one, events=_usable(one.events))
         for one in (_doubled(plan) if sources == 1 and latency < MOST_LATENCY else plan.clients)
     ]
-    clients += [_barely_beating(chance, number, plan) for number in range(chance.randint(1, 4))]
+    clients += [_barely_beating(chance, number, plan) for number in range(chance.randint(8, 16))]
     return msgspec.structs.replace(
         plan,
         inputs=(Input(topic="spans.events"),),
@@ -173,6 +175,20 @@ def _without_owner(chance: Random, lasts: int, *, source: int) -> Iterator[Fault
     if chance.random() < 0.5:
         again, gone = at + away + chance.randint(0, 4_000) * MILLISECOND, chance.randint(1_000, 25_000) * MILLISECOND
         yield Fault(at=again, what=What.KILL, lasts=gone, source=source, where=Where.BETWEEN_EVIDENCE)
+
+
+def _begun_anew(chance: Random, plan: Plan, *, source: int) -> Iterator[Fault]:
+    """A worker begins anew while nobody re-keys a source, or once nobody could be heard: what it knew of either before
+    is gone, and it must be told.
+    """
+    at = chance.randint(3 * SECOND // MILLISECOND, plan.lasts * 7 // 10 // MILLISECOND) * MILLISECOND
+    away, until_then = chance.randint(500, 4_000) * MILLISECOND, chance.randint(0, 2_000) * MILLISECOND
+    yield Fault(at=at, what=What.KILL, lasts=away, worker=chance.randrange(len(plan.workers)))
+    if chance.random() < 0.5:
+        gone = chance.randint(10_000, 25_000) * MILLISECOND
+        yield Fault(at=at - until_then, what=What.KILL, lasts=gone, source=source)
+    else:
+        yield Fault(at=at + until_then, what=What.DOWN, lasts=chance.randint(3_000, 12_000) * MILLISECOND)
 
 
 def _usable(events: tuple[Event, ...]) -> tuple[Event, ...]:

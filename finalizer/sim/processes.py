@@ -29,7 +29,7 @@ class _Life(NamedTuple):
 
 def in_processes(plan: Plan, chance: Random) -> Plan:
     """Most spans live in a process that beats for them; workers hear of it late, or for a while not at all."""
-    lives = [life for number in range(chance.randint(2, 4)) for life in _lives(chance, f"pod-{number}", plan.lasts)]
+    lives = [life for number in range(chance.randint(5, 9)) for life in _lives(chance, f"pod-{number}", plan.lasts)]
     unheard = [_unheard(chance, plan) for _ in range(chance.randint(4, 9))]
     clients = (_living(chance, one, lives) for one in plan.clients)
     return msgspec.structs.replace(

@@ -326,48 +326,42 @@ def replaced_while_it_beats(patch: Patch) -> None:
     patch.setattr(Instances, "replaced", hasty)
 
 
-MUTATIONS: tuple[Mutation, ...] = (
-    watermark_dropped,
-    ack_before_commit,
-    wall_clock,
-    clients_clock,
-    no_fencing,
-    no_blind_time,
-    never_behind,
-    hole_processed_over,
-    sent_before_durable,
-    sent_and_not_said,
-    owed_and_passed_over,
-    not_sent_again,
-    finished_forgotten,
-    finished_forgotten_by_restart,
-    presumption_outranks_end,
-    later_end_ignored,
-    patience_forgotten_by_restart,
-    beats_forgotten_by_restart,
-    torn_group,
-    no_breaker,
-    no_room_made,
-    gap_unmarked,
-    frames_matter,
-)
-OF_LEAVING: tuple[Mutation, ...] = (taken_after_the_drop,)
-OF_OUTAGES: tuple[Mutation, ...] = (
-    no_suspicion,
-    no_credit,
-)
-OF_PROCESSES: tuple[Mutation, ...] = (
-    lag_of_the_view_ignored,
-    view_taken_for_whole,
-    any_start_counts,
-    replaced_while_it_beats,
-)
-OF_REKEYING: tuple[Mutation, ...] = (
-    taken_after_the_drop,
-    fastest_source,
-    unmarked_source_passed_over,
-    deaf_sources,
-    marks_ignored,
-    committed_before_written,
-    vouched_before_written,
-)
+MUTATIONS: dict[str, tuple[Mutation, ...]] = {
+    "any": (
+        watermark_dropped,
+        ack_before_commit,
+        wall_clock,
+        clients_clock,
+        no_fencing,
+        no_blind_time,
+        never_behind,
+        hole_processed_over,
+        owed_and_passed_over,
+        finished_forgotten,
+        finished_forgotten_by_restart,
+        presumption_outranks_end,
+        later_end_ignored,
+        patience_forgotten_by_restart,
+        beats_forgotten_by_restart,
+        torn_group,
+        frames_matter,
+    ),
+    "killed as it closes": (sent_before_durable, sent_and_not_said, not_sent_again),
+    "mass death": (no_breaker,),
+    "crowded": (no_room_made,),
+    "eaten": (gap_unmarked,),
+    "leaving": (taken_after_the_drop,),
+    "cut off": (no_suspicion, no_credit),
+    "processes and several workers": (lag_of_the_view_ignored,),
+    "several sources and workers": (unmarked_source_passed_over,),
+    "sources and three workers": (deaf_sources,),
+    "processes": (view_taken_for_whole, any_start_counts, replaced_while_it_beats),
+    "full sources": (taken_after_the_drop,),
+    "rekeyed": (
+        fastest_source,
+        marks_ignored,
+        committed_before_written,
+        vouched_before_written,
+    ),
+}
+"""By the kind of worlds in which each can show."""
