@@ -40,8 +40,7 @@ class Oracle:
         self._world = world
         self._plan = world.plan
         self._ledger = Ledger(world.scene.broker.outputs)
-        backlog = len(world.crowd.landed) * self._plan.cadence // self._plan.most_records
-        self._ready_at = world.whole_at + READY + backlog
+        self._ready_at = world.whole_at + READY + world.backlog
         self._prompt = PROMPT + _behind(world.crowd.landed, self._plan)
         pulses = Pulses(record for record in world.crowd.landed if record.event.type == PULSE)
         self._closes = Closes(world.scene.policy, pulses, ready_at=self._ready_at, prompt=self._prompt)

@@ -61,6 +61,12 @@ class World:
     def now(self) -> int:
         return self.scene.kernel.now
 
+    @property
+    def backlog(self) -> int:
+        """How long it takes at most to poll all that was ever sent: where little more is polled than comes, whoever
+        was away is behind for long."""
+        return (len(self.crowd.landed) + self.crowd.pending) * self.plan.cadence // self.plan.most_records
+
     def run(self) -> None:
         """Let it all happen, and compare memory and changelog at the end.
 
@@ -79,7 +85,8 @@ class World:
         longest = max(
             terms.silence, terms.max_duration, terms.background_grace, terms.orphan_grace, terms.heartbeat.max
         )
-        give_up = max(self.now, self.whole_at) + longest + 2 * self.scene.policy.safety.settle + 5 * SESSION
+        settled = longest + 2 * self.scene.policy.safety.settle + 5 * SESSION
+        give_up = max(self.now, self.whole_at) + settled + self.backlog
         while self.now < give_up and not self._closed():
             kernel.run_until(self.now + SECOND)
         kernel.run_until(self.now + QUIET)
