@@ -141,7 +141,7 @@ class Course:
                 state.wake_at = at  # nobody else has it yet
                 spans.windows.insert(key, at)
             elif state.closed is not None:
-                spans.memory.keep(key, state.closed.detected_at, weight(state))
+                spans.memory.keep(key, max(state.closed.detected_at, state.last_heard_at), weight(state))
                 if state.closed.detected_at > lately and state.phase is Phase.PRESUMED:
                     closed_at.append(state.closed.detected_at)
         self.watch.outages.pauses = base.pauses
@@ -211,7 +211,7 @@ class Course:
             word = word_before(clock.to_pass, records)
         clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, ceiling, now), word=word)
         self.reading = reading = clock.advance(now)
-        moment = self._heard_at(clock.topic_time(topic), reading)
+        moment = self._heard_at(reading)
         decision = self._decide(topic, records, moment, floor, ceiling)
         self.decided[topic] = max(decided, end - 1)
         return Decided(decision, self.watermark(), len(records))
@@ -237,8 +237,7 @@ class Course:
             if not reading.clock:
                 self.clock.begin(self._first_heard(topic, records, now))
                 reading = self.clock.advance(now)
-            own = max(self.sources.clocks.values(), default=0) if self.sources is not None else 0
-            whole.absorb(self._decide(topic, records, self._heard_at(own, reading), 0, 0))
+            whole.absorb(self._decide(topic, records, self._heard_at(reading), 0, 0))
         return len(records)
 
     def _first_heard(self, topic: str, records: Sequence[Record], now: int) -> int:
@@ -313,21 +312,10 @@ class Course:
             reading.clock, reading.patience, self.spans.memory.horizon, self._base.gap, stops=self.clock.stops
         )
 
-    def _heard_at(self, own: int, reading: Reading) -> Moment:
-        """The moment for what is heard of a topic: its `own` time, if the partition's clock waits for another one.
-
-        What is closed is remembered from then on. By a clock that stands where the other topic was last heard, or at
-        0, it would be forgotten as soon as that one is caught up.
-        """
-        clock, stops = max(reading.clock, own), self.clock.stops
-        return Moment(
-            clock,
-            clock - self.clock.taken_off,
-            self.spans.memory.horizon,
-            self._base.gap,
-            stops=stops,
-            stood=stops[-1].at if stops else 0,
-        )
+    def _heard_at(self, reading: Reading) -> Moment:
+        """The moment for what is heard, perhaps before patience stood still the last time."""
+        stops = self.clock.stops
+        return self._moment(reading).but(stood=stops[-1].at if stops else 0)
 
     def _decide(self, topic: str, records: Sequence[Record], moment: Moment, floor: int, ceiling: int) -> Decision:
         """Decide a frame; if that fails, record by record, so that the one that cannot be decided is put aside."""

@@ -306,7 +306,7 @@ class Road:
                     after = None
                 else:
                     states[key] = states.pop(key)  # what is open stays in front, the oldest first
-                    memory.keep(key, now.clock, weight(after))
+                    memory.keep(key, max(now.clock, after.last_heard_at), weight(after))
             if before is not None or after is not None:
                 changes[key] = (before, after)
         spans.bytes += size
