@@ -79,12 +79,13 @@ class Oracle:
 
     def _span(self, key: SpanKey, records: Sequence[Landed]) -> Iterator[tuple[Trouble, str]]:
         finals = self._ledger.finals.get(key, [])
-        yield from self._ids(finals, self._ledger.uncommitted.get(key, []), same_bytes=_in_one_topic(records))
-        finals = list({final.revision: final for final in reversed(finals)}.values())[::-1]
+        undone = not _in_one_topic(records) and len({one.value for one in finals}) > len({one.id for one in finals})
+        yield from self._ids(finals, self._ledger.uncommitted.get(key, []), records)
+        finals = _lasting(finals, undone=undone)
         if not any(map(starts, records)):
             if finals:
                 yield Trouble.WRONG, f"nobody told its start, and yet it has a final: {finals[0].told()}"
-            yield from self._letters(key, finals, records)
+            yield from self._letters(key, finals, records, undone=undone)
             return
         if not finals:
             yield Trouble.MISSING, "it was started, and has no final"
@@ -95,8 +96,9 @@ class Oracle:
         presumed = None if finals[0].reported else finals[0]
         if presumed is not None:
             yield from self._presumed(presumed, records)
-        yield from self._reported(finals if presumed is None else finals[1:], presumed, records)
-        yield from self._letters(key, finals, records)
+        reported = finals if presumed is None else finals[1:]
+        yield from self._reported(reported[-1:] if undone else reported, presumed, records)
+        yield from self._letters(key, finals, records, undone=undone)
         yield from self._marks(finals, records, self._gaps.get(key))
 
     def _marks(
@@ -110,9 +112,9 @@ class Oracle:
             yield Trouble.WRONG, f"{finals[0].told()} says nothing of the records that were lost"
 
     def _ids(
-        self, finals: Sequence[Final], uncommitted: Sequence[Final], *, same_bytes: bool
+        self, finals: Sequence[Final], uncommitted: Sequence[Final], records: Sequence[Landed]
     ) -> Iterator[tuple[Trouble, str]]:
-        seen: dict[int, Final] = {}
+        in_one_topic, seen = _in_one_topic(records), dict[int, Final]()
         for final in finals:
             first = seen.setdefault(final.revision, final)
             if first is final:
@@ -121,18 +123,26 @@ class Oracle:
                 yield Trouble.TWICE, f"{first.told()}, and then again {final.told()}"
             elif first.id != final.id:
                 yield Trouble.TWICE, f"two finals of one revision: {first.told()} and {final.told()}"
-            elif first.value != final.value and same_bytes:
+            elif first.value != final.value and (in_one_topic or not first.reported):
                 yield Trouble.TWICE, f"repeated with other bytes: {first.value!r} and {final.value!r}"
         for final in uncommitted:
             lasting = seen.get(final.revision)
             if lasting is None or lasting.id != final.id:
                 if not final.reported:
                     yield Trouble.NOT_LASTING, f"{final.told()} was written, and then taken back"
-            elif lasting.value != final.value and same_bytes:
+            elif lasting.value != final.value and (in_one_topic or not final.reported):
+                if final.reported and self._lost_between(final, lasting, records):
+                    continue
                 yield Trouble.TWICE, f"repeated with other bytes: {final.value!r} and {lasting.value!r}"
 
+    def _lost_between(self, before: Final, after: Final, records: Sequence[Landed]) -> bool:
+        """True if retention took unread records between these two: of this span, or the later one tells of it."""
+        taken = {self._world.deleted.get((one.topic, one.partition), (0, range(0))) for one in records}
+        is_otherwise = after.gap or span_key(records[0].client.name) in self._gaps
+        return is_otherwise and any(before.at <= at <= after.at and gone for at, gone in taken)
+
     def _letters(
-        self, key: SpanKey, finals: Sequence[Final], records: Sequence[Landed]
+        self, key: SpanKey, finals: Sequence[Final], records: Sequence[Landed], *, undone: bool
     ) -> Iterator[tuple[Trouble, str]]:
         letters = self._ledger.letters.get(key, [])
         kinds = Counter(letter.kind for letter in letters)
@@ -157,6 +167,8 @@ class Oracle:
             wanted["late_end"] = kinds["late_end"]
         if not self._plan.exactly_once:
             kinds = Counter({kind: min(count, wanted[kind] or 1) for kind, count in kinds.items()})
+        if undone:  # what was told before the crash has left its letters, too
+            kinds = Counter({kind: min(count, wanted[kind]) for kind, count in kinds.items()})
         if +kinds != +wanted:
             yield Trouble.WRONG, f"dead letters {dict(+kinds)}, and not {dict(+wanted)}"
 
@@ -212,6 +224,16 @@ class Oracle:
                 for what in _backward(before, entry):
                     yield Finding(Trouble.WENT_BACK, f"partition {number}: {what}")
             before = entry
+
+
+def _lasting(finals: Sequence[Final], *, undone: bool) -> list[Final]:
+    """Of each revision what was told of it last, since when it was told; `undone`: after a crash the topics were heard
+    in another order, so what was told of a revision before it does not count."""
+    lasting: dict[int, Final] = {}
+    for final in finals:
+        known = lasting.pop(final.revision, final)
+        lasting[final.revision] = known if known.value == final.value else final
+    return sorted(lasting.values(), key=lambda final: final.revision) if undone else list(lasting.values())
 
 
 def _in_one_topic(records: Sequence[Landed]) -> bool:

@@ -225,7 +225,7 @@ class World:
             case What.REBALANCE if isinstance(worker, Rekeyer):
                 worker.begin_anew()
             case What.REBALANCE:
-                self.scene.group.share_anew(self.now)
+                self._share_anew()
             case What.FREEZE:
                 worker.frozen_until = self.now + fault.lasts
                 self._replace_after(worker, fault.lasts)
@@ -243,6 +243,14 @@ class World:
         if broker.back_at is not None and broker.back_at <= self.now:
             broker.back_at = None
             self.scene.group.back(self.now)
+
+    def _share_anew(self) -> None:
+        """A round begins as soon as there is a coordinator."""
+        back_at = self.scene.broker.back_at
+        if back_at is None:
+            self.scene.group.share_anew(self.now)
+        else:
+            self.scene.kernel.at(back_at, self._share_anew)
 
     def _retain(self) -> None:
         """Most of what nobody has read is gone: what is read, is that up to the consumer's position, or was durable."""
