@@ -207,9 +207,10 @@ class Course:
             ceiling = max(floor, now if arrived_at is None else arrived_at)
         newest, word = 0, None
         if records:
-            newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            word = word_before(clock.to_pass, records)
-        clock.decided(topic, next_offset=end, timestamp=min(newest * 1_000_000, ceiling, now), word=word)
+            stamp = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
+            newest, word = stamp * 1_000_000, word_before(clock.to_pass, records)
+        newest = min(newest, now) if stamped else clock.believed(topic, newest, arrived_at=min(ceiling, now))
+        clock.decided(topic, next_offset=end, timestamp=newest, word=word)
         self.reading = reading = clock.advance(now)
         moment = self._heard_at(reading)
         decision = self._decide(topic, records, moment, floor, ceiling)

@@ -120,8 +120,11 @@ class Rekeying:
             records = [record for record in records if record.offset > self.decided]
         group = Group(records, end=end, stamped=stamped)
         if records:
-            newest = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            group.newest = min(newest * 1_000_000, arrived_at)
+            stamp = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
+            newest = min(stamp * 1_000_000, arrived_at)
+            if not stamped:
+                newest = self.clock.believed(self.place[0], stamp * 1_000_000, arrived_at=arrived_at)
+            group.newest = newest
             group.word = word_before(self.clock.to_pass, records)
         if not stamped:
             group.floor = max(self.clock.topic_time(self.place[0]), group.newest)

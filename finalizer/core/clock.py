@@ -214,6 +214,17 @@ class PartitionClock:
         if self._to_pass is not None and last <= self._to_pass:
             known.word = max(known.word, last)
 
+    def believed(self, topic: str, stamp: int, *, arrived_at: int) -> int:
+        """What a producer's stamp tells of the time, of a frame that arrived at this moment.
+
+        One from the future tells nothing: what landed since the frame was asked for may be unread, and it was asked for
+        after the answer before the latest one.
+        """
+        if stamp <= arrived_at:
+            return stamp
+        previous = self._topics[topic].previous
+        return 0 if previous is None else min(previous, arrived_at)
+
     @property
     def to_pass(self) -> int | None:
         """The moment of the assignment, while the clock has not reached it: what is older is the log's own word."""

@@ -36,9 +36,10 @@ class Closes:
         if final.end not in {record.told_at for record in records}:
             yield Trouble.WRONG, f"its end {final.end} is no evidence's"
 
-    def orphan(self, letter: Letter, records: Sequence[Landed]) -> Said:
-        """A dead letter of a span without a start."""
-        attempts = [list(self._orphan(letter, records[:n], records[n:])) for n in _known(records, letter)]
+    def orphan(self, letter: Letter, records: Sequence[Landed], *, unread: int) -> Said:
+        """A dead letter of a span without a start. `unread`: what landed so shortly before may be unread."""
+        numbers = _known(records, letter, unread=unread)
+        attempts = [list(self._orphan(letter, records[:n], records[n:])) for n in numbers]
         yield from min(attempts, key=len)
 
     def _orphan(self, letter: Letter, known: Sequence[Landed], rest: Sequence[Landed]) -> Said:
@@ -46,7 +47,8 @@ class Closes:
             yield Trouble.FALSE_CLOSE, "its start was there to be read"
         elif known:
             owed = soft(known, self._terms)
-            yield from self._silence(owed, letter.deadline, known, [one for one in rest if starts(one)])
+            later = [one for one in rest if starts(one) and one.at >= letter.deadline]
+            yield from self._silence(owed, letter.deadline, known, later)
             yield from self._in_time(owed, letter.at, min(one.at for one in known))
         else:
             yield Trouble.EARLY, "nothing was heard of it"
@@ -110,11 +112,11 @@ class Closes:
             yield Trouble.LATE, f"{(at - until) / SECOND:.1f} s later than it must be"
 
 
-def _known(records: Sequence[Landed], close: Final | Letter) -> range:
+def _known(records: Sequence[Landed], close: Final | Letter, *, unread: int = 0) -> range:
     """How many of the records (in the order of the log) may have been decided by then, and must have been.
 
     What came in the very millisecond of the deadline may have been heard, or not. Where deadlines run on the stamps of
     producers, what came after it may have been heard, too.
     """
     until = close.at if any(one.is_stamped_by_producer for one in records) else close.deadline
-    return range(sum(one.at < close.deadline for one in records), sum(one.at <= until for one in records) + 1)
+    return range(sum(one.at < close.deadline - unread for one in records), sum(one.at <= until for one in records) + 1)

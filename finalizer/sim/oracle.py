@@ -17,7 +17,7 @@ from finalizer.sim.broker import Fate
 from finalizer.sim.clients import PULSE, Landed, span_key
 from finalizer.sim.closes import Closes
 from finalizer.sim.evictions import Evictions
-from finalizer.sim.ledger import REPORTED, Final, Ledger
+from finalizer.sim.ledger import REPORTED, Final, Ledger, Letter
 from finalizer.sim.masses import mass_closes
 from finalizer.sim.plan import Plan
 from finalizer.sim.pulses import Pulses
@@ -41,7 +41,8 @@ class Oracle:
         self._plan = world.plan
         self._ledger = Ledger(world.scene.broker.outputs)
         self._ready_at = world.whole_at + READY + world.backlog
-        self._prompt = PROMPT + _behind(world.crowd.landed, self._plan)
+        self._behind = _behind(world.crowd.landed, self._plan)
+        self._prompt = PROMPT + self._behind
         pulses = Pulses(record for record in world.crowd.landed if record.event.type == PULSE)
         self._closes = Closes(world.scene.policy, pulses, ready_at=self._ready_at, prompt=self._prompt)
         landed: dict[SpanKey, list[Landed]] = defaultdict(list)
@@ -148,8 +149,7 @@ class Oracle:
         kinds = Counter(letter.kind for letter in letters)
         orphan = next((letter for letter in letters if letter.kind == "missing_start"), None)
         if orphan is not None:
-            judge = self._closes.orphan if orphan.deadline else self._evictions.orphan
-            for trouble, what in judge(orphan, records):
+            for trouble, what in self._orphan(orphan, records):
                 yield trouble, f"dead letter missing_start: {what}"
         elif not any(map(starts, records)):
             yield Trouble.MISSING, "nobody told its start, and there is no dead letter"
@@ -171,6 +171,12 @@ class Oracle:
             kinds = Counter({kind: min(count, wanted[kind]) for kind, count in kinds.items()})
         if +kinds != +wanted:
             yield Trouble.WRONG, f"dead letters {dict(+kinds)}, and not {dict(+wanted)}"
+
+    def _orphan(self, letter: Letter, records: Sequence[Landed]) -> Iterator[tuple[Trouble, str]]:
+        if not letter.deadline:
+            return self._evictions.orphan(letter, records)
+        # Where more comes than is polled, a stamp from the future tells the time of what waits behind it.
+        return self._closes.orphan(letter, records, unread=0 if self._is_trustworthy() else self._behind)
 
     def _presumed(self, final: Final, records: Sequence[Landed]) -> Iterator[tuple[Trouble, str]]:
         judge = self._closes.presumed if self._is_trustworthy() else self._closes.presumed_anyhow

@@ -12,6 +12,7 @@ from finalizer.core.model import Coordinates, Evidence, Phase
 from finalizer.course import Decided
 from finalizer.following import Hole
 from finalizer.pipeline import Topic
+from tests.core.making import at
 from tests.course.running import ENDS, EVENTS, Running, event, key, marks, seconds
 
 
@@ -203,3 +204,18 @@ def test_a_producers_stamp_counts_up_to_the_arrival_of_its_frame() -> None:
     running.goes_on(0, 20)
     running.hear(23, event("start", 3600), stamps=[3600], stamped=False, arrived=21)
     assert seconds(running.course.spans.states[key()].first.heard_at) == 21
+
+
+def test_a_stamp_from_the_future_tells_nothing_of_what_is_unread() -> None:
+    """On a `CreateTime` input it is no time at all: the clock goes to where everything was read for certain, which is
+    the answer before the one with that stamp. What landed since it was asked for may still come, and a start did."""
+    running = Running()
+    running.goes_on(0, 20)
+    running.hear(20.5, event("heartbeat", 20), stamps=[20.5], stamped=False)
+    running.goes_on(20.5, 25)
+    told = running.hear(26, event("start", 3600, span=2), stamps=[3600], stamped=False)
+    assert told.watermark is not None
+    assert seconds(told.watermark.clock) == 25
+    assert running.course.tick(at(26)) is None
+    running.hear(26.1, event("start", 19), stamps=[19], stamped=False)
+    assert running.course.spans.states[key()].phase is Phase.OPEN
