@@ -120,6 +120,8 @@ def rekeyed(plan: Plan, chance: Random) -> Plan:
     clients += [_barely_beating(chance, number, plan) for number in range(chance.randint(8, 16))]
     return msgspec.structs.replace(
         plan,
+        # What is written again may be as old as the source's last offset, and nothing is promised beyond memory.
+        config={name: told for name, told in plan.config.items() if name != "remember"},
         inputs=(Input(topic="spans.events"),),
         sources=sources,
         cadence=QUICK,
