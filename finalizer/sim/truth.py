@@ -79,19 +79,25 @@ def chain(records: Sequence[Landed], closed_at: int | None) -> list[Link]:
     started = False
     for record in records:
         end = end_of(record)
+        if end is not None and not links and not _counts(end, closed_at):
+            end = None
         new = end is not None or (starts(record) and not started)
         started = started or starts(record)
         best = max((one for one in (best, end) if one is not None), default=None)
         if not (started and new) or best is None:
             continue
         if not links:
-            if closed_at is None or best.rank >= REPORTED["partial"] or best.at > closed_at:
-                links.append(Link(best, is_final=True))
+            links.append(Link(best, is_final=True))
         elif best[:3] > links[-1].end[:3]:
             is_whole = closed_at is not None or links[0].end.cause != "completed"
             is_whole = is_whole or any(link.is_final for link in links[1:])
             links.append(Link(best, is_final=is_whole or starts(record)))
     return links
+
+
+def _counts(end: Ending, closed_at: int | None) -> bool:
+    """False: it knows less than the presumed close, and is forgotten, or it would outrank a later one that does not."""
+    return closed_at is None or end.rank >= REPORTED["partial"] or end.at > closed_at
 
 
 def heard_at(record: Landed) -> int:
