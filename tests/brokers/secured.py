@@ -68,6 +68,7 @@ class SecuredKafka(ApacheKafka):
             "topic: `spans.instances`, if it is read": ["--topic", "spans.instances"],
             "topic: the changelog": ["--topic", f"{app_id}-open_spans-changelog"],
             "group `<app-id>`": ["--group", app_id],
+            "group `<app-id>-instances`, if it is read": ["--group", f"{app_id}-instances"],
             "transactional id, prefix `<app-id>-`": [
                 "--transactional-id",
                 f"{app_id}-",
