@@ -8,8 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import click
 from rich.console import Console
@@ -89,7 +90,7 @@ def trials(seeds: Sequence[int], jobs: int) -> Iterator[Trial]:
     if jobs == 1:
         yield from (tried(make_plan(seed)) for seed in seeds)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_interrupts_alone) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
         waiting = [pool.submit(_some, seeds[first : first + CHUNK]) for first in range(0, len(seeds), CHUNK)]
         try:
             for done in as_completed(waiting):
@@ -102,9 +103,17 @@ def _some(seeds: Sequence[int]) -> list[Trial]:
     return [tried(make_plan(seed)) for seed in seeds]
 
 
-def _leave_interrupts_alone() -> None:
-    """Ctrl-C is for whoever has started us."""
+def _begin() -> None:
+    """Ctrl-C is for whoever has started us; who ends however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(Exit.FAULT)
 
 
 def progress(console: Console) -> Progress:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from finalizer.cli.sim import trials
 from finalizer.sim.making import make_plan
 from finalizer.sim.story import from_story, to_story
 from finalizer.sim.trial import tried
+from tests.cli.processes import alive, descendants
 from tests.cli.runs import run
 from tests.sim.mutations import watermark_dropped
+from tests.waiting import until
 
 
 def test_worlds_without_fault_end_in_figures_and_0() -> None:
@@ -29,6 +33,16 @@ def test_several_processes_make_the_same_worlds() -> None:
     found = {trial.seed: trial for trial in trials(range(5, 35), 2)}
     assert sorted(found) == list(range(5, 35))
     assert found[7] == tried(make_plan(7))
+
+
+def test_its_processes_end_with_it_however_it_ends() -> None:
+    """A killed one leaves nobody behind who waits for work for ever."""
+    command = [sys.executable, "-m", "finalizer", "sim", "--worlds", "100000", "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        until(lambda: len(descendants(running.pid)) >= 2)
+        left = descendants(running.pid)
+        running.kill()
+    until(lambda: not alive(left))
 
 
 def test_a_wrong_world_prints_the_command_and_a_story(
