@@ -61,6 +61,8 @@ class Assignment:
         self._over = False
         """This generation ends: what is restored for it now may be somebody else's in the next one."""
         self._kept_in: dict[int, int] = {}
+        self.unwritten: list[int] = []
+        """Partitions whose last groups could not be written before this was closed."""
         self._recovering: asyncio.Task[None] | None = None
         self._doubted: dict[int, float] = {}
         self._fenced: set[int] = set()
@@ -198,6 +200,7 @@ class Assignment:
         """Finish the groups in hand and leave no producer open."""
         self._closing = True
         await self.revoked()
+        self.unwritten = sorted(self.partitions.keys() - self._kept_in.keys())
         await self._commit_offsets()
         if self.making.settings.leave and self.consumer is not None:
             self.consumer.give_up_membership()

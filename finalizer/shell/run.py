@@ -171,7 +171,10 @@ async def _serve(app: App, owner: Assignment, asked: asyncio.Event, status: Stat
     if stop is not None:
         log.error("stopped", stop.sentence, exit=int(stop.code))
     else:
-        log.info("stopped", "as asked; everything decided is durable", seconds=round(time.monotonic() - began, 2))
+        told = "everything decided is durable"
+        if owner.unwritten:
+            told = f"what could not be written of partitions {owner.unwritten} is decided again, and nothing is lost"
+        log.info("stopped", f"as asked; {told}", seconds=round(time.monotonic() - began, 2))
     if not clean:
         _abandon(code, "the Kafka client")
     return int(code)

@@ -12,8 +12,9 @@ from finalizer.shell.assignment import Assignment
 class Stand:
     """A partition that was made ready, and how it was started."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, clean: bool = True) -> None:
         self.number = number
+        self._clean = clean
         self.generation = -1
         self.running = False
         self.paused_inputs: set[str] = set()
@@ -26,14 +27,14 @@ class Stand:
 
     async def quiesce(self, limit: float) -> bool:
         self.running = False
-        return True
+        return self._clean
 
     async def stop(self) -> None:
         self.running = False
 
 
 class Restoring:
-    """Makes partitions ready as soon as it is let."""
+    """Makes partitions ready as soon as it is let. The broker does not answer to those with odd numbers."""
 
     def __init__(self) -> None:
         self.settings = SimpleNamespace(session_timeout=9.0)
@@ -42,7 +43,7 @@ class Restoring:
 
     async def ready(self, numbers: set[int], keeper: object) -> list[Stand]:
         await self.let.wait()
-        made = [Stand(number) for number in numbers]
+        made = [Stand(number, clean=number % 2 == 0) for number in numbers]
         self.made += made
         return made
 
@@ -68,3 +69,15 @@ async def test_a_restore_that_ends_while_the_group_shares_out_anew_is_not_taken(
     assignment.rebalanced(3)
     await assignment.recover({0})
     assert len(making.made) == 2, "a partition that was kept is not restored again"
+
+
+async def test_what_could_not_be_written_is_known_at_the_end() -> None:
+    """A worker that stops without a broker says of which partitions it decides the last groups again."""
+    making: Any = Restoring()
+    making.settings.leave = False
+    making.let.set()
+    assignment = Assignment(making)
+    assignment.rebalanced(1)
+    await assignment.recover({0, 1, 2})
+    await assignment.close()
+    assert assignment.unwritten == [1]
