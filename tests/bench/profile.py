@@ -30,8 +30,9 @@ from tests.bench.broker import broker, say
 from tests.bench.stages import Stage, shares
 
 SAMPLES_A_SECOND = 100
-PROMPTLY = "safety: {settle: 1s}\n"
-"""What is due is closed right after the log is read: waiting would be sampled, too."""
+PROMPTLY = "safety: {settle: 1s, outage: {min_spans: 1000000000}}\n"
+"""What is due is closed right after the log is read: waiting would be sampled, too. And a worker that is sampled may
+read for so long that the log's end looks like an outage."""
 LONGER_THAN_ANY_RUN = "3600"
 
 
