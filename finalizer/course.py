@@ -205,12 +205,8 @@ class Course:
         if not stamped:
             floor = clock.topic_time(topic)
             ceiling = max(floor, now if arrived_at is None else arrived_at)
-        newest, word = 0, None
-        if records:
-            stamp = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            newest, word = stamp * 1_000_000, word_before(clock.to_pass, records)
-        newest = min(newest, now) if stamped else clock.believed(topic, newest, arrived_at=min(ceiling, now))
-        clock.decided(topic, next_offset=end, timestamp=newest, word=word)
+        newest = newest_of(clock, topic, records, stamped=stamped, arrived_at=min(ceiling, now))
+        clock.decided(topic, next_offset=end, timestamp=newest, word=word_before(clock.to_pass, records))
         self.reading = reading = clock.advance(now)
         moment = self._heard_at(reading)
         decision = self._decide(topic, records, moment, floor, ceiling)
@@ -336,6 +332,15 @@ class Course:
         decision, said = Decision(), Unusable(Reason.INTERNAL_ERROR, str(error))
         self.road.reject(record, source, said, decision, exception=type(error).__name__)
         return decision
+
+
+def newest_of(clock: PartitionClock, topic: str, records: Sequence[Record], *, stamped: bool, arrived_at: int) -> int:
+    """The time (ns) that a frame tells, no later than its arrival; 0 without records."""
+    if not records:
+        return 0
+    if stamped:
+        return min(records[-1].timestamp * 1_000_000, arrived_at)
+    return clock.believed(topic, statistics.median_low(r.timestamp for r in records) * 1_000_000, arrived_at=arrived_at)
 
 
 def word_before(moment: int | None, records: Sequence[Record]) -> int | None:

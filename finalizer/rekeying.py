@@ -6,7 +6,6 @@ in a made world. A group that `begin` and `decode` made is written whole, answer
 
 from __future__ import annotations
 
-import statistics
 from binascii import hexlify
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from finalizer.core.clock import PartitionClock
 from finalizer.core.model import Coordinates, Kind
 from finalizer.core.refusals import Refusals, TooMany
 from finalizer.core.sources import Place, Vouched, Voucher
-from finalizer.course import BUG, PutAside, word_before
+from finalizer.course import BUG, PutAside, newest_of, word_before
 from finalizer.following import Following
 from finalizer.pipeline import Header, Output, Record, rejected_output
 from finalizer.policy.schema import Policy
@@ -119,13 +118,8 @@ class Rekeying:
         if records and records[0].offset <= self.decided:
             records = [record for record in records if record.offset > self.decided]
         group = Group(records, end=end, stamped=stamped)
-        if records:
-            stamp = records[-1].timestamp if stamped else statistics.median_low(r.timestamp for r in records)
-            newest = min(stamp * 1_000_000, arrived_at)
-            if not stamped:
-                newest = self.clock.believed(self.place[0], stamp * 1_000_000, arrived_at=arrived_at)
-            group.newest = newest
-            group.word = word_before(self.clock.to_pass, records)
+        group.newest = newest_of(self.clock, self.place[0], records, stamped=stamped, arrived_at=arrived_at)
+        group.word = word_before(self.clock.to_pass, records)
         if not stamped:
             group.floor = max(self.clock.topic_time(self.place[0]), group.newest)
             group.ceiling = max(group.floor, arrived_at)
