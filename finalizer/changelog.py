@@ -127,6 +127,16 @@ class Restored:
         self.unsent.update([key for key in entry.keys if key in self._last])
 
 
+def read_back(codec: StateCodec, changes: Iterable[Change]) -> Restored:
+    """All that these records hold, decoded. Raises `FormatError`."""
+    found = Restored()
+    for key, value in changes:
+        found.apply(codec, key, value)
+    for _ in found.decode(codec):
+        pass
+    return found
+
+
 class Changelog:
     """The writing side, from the last watermark on; a restore has found these blocks, and this `sending`."""
 

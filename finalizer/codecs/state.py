@@ -44,9 +44,9 @@ _FAR_BEAT: Final = struct.Struct(">BBqqqqiH")
 """Heard in another partition: that of the source of re-keyed evidence."""
 _BLOCK_KEY: Final = struct.Struct(">qq")
 _SPAN_KEY_BYTES: Final = 24
-_KEY_BYTES: Final = 25
-_WHOLE_TAG: Final = ord("s")
-_HOT_TAG: Final = ord("h")
+_KEY_BYTES: Final = 1 + _SPAN_KEY_BYTES
+_WHOLE_TAG: Final = _WHOLE[0]
+_HOT_TAG: Final = _HOT[0]
 _NAME_BYTES: Final = 16
 _ENTRY_BYTES: Final = 16
 _SEQ_LIMIT: Final = 2**31
@@ -152,9 +152,9 @@ class StateCodec:
         if value is not None:
             check(value)
         try:
-            if tag == _WHOLE and len(rest) == _SPAN_KEY_BYTES:
+            if is_whole(key):
                 return Gone(rest) if value is None else Whole(rest, self._whole(rest, value), is_marked(value))
-            if tag == _HOT and len(rest) == _SPAN_KEY_BYTES:
+            if is_hot(key):
                 return None if value is None else self._hot(rest, value)
             if tag == _BLOCK:
                 return _block(rest, value)
@@ -261,10 +261,12 @@ def is_marked(value: bytes) -> bool:
 
 
 def check(value: bytes) -> None:
-    """Raise `FormatError` for a value of another version than this release reads."""
-    if len(value) < _HEAD_BYTES or value[0] != VERSION:
+    """Raise `FormatError` for a value of another version than this release reads, or cut off before it says more."""
+    if not value or value[0] != VERSION:
         found = value[0] if value else "nothing"
         raise FormatError(f"format {found}, this release reads {VERSION}")
+    if len(value) < _HEAD_BYTES:
+        raise FormatError("a record that cannot be read: its version alone")
 
 
 def _block(key: bytes, value: bytes | None) -> Block:

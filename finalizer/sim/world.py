@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
-from finalizer.changelog import Restored
+from finalizer.changelog import read_back
 from finalizer.codecs.state import StateCodec
 from finalizer.core.model import Phase
 from finalizer.core.terms import SECOND
@@ -125,11 +125,7 @@ class World:
             for number, partition in worker.partitions.items():
                 if not (worker.alive and partition.running and partition.clean):
                     continue
-                codec, restored = StateCodec(scene.named, number), Restored()
-                for key, value in scene.broker.changelog(number):
-                    restored.apply(codec, key, value)
-                for _ in restored.decode(codec):
-                    pass
+                restored = read_back(StateCodec(scene.named, number), scene.broker.changelog(number))
                 spans = partition.course.spans
                 for told in memory_apart(spans.states, restored):
                     scene.find(Trouble.RESTORED_OTHERWISE, f"at the end, partition {number}: {told}")
@@ -264,9 +260,7 @@ class World:
                 self.deleted[topic, number] = self.now, range(read, log.first)
 
     def _durable(self, number: int) -> Mapping[str, int]:
-        codec, restored = StateCodec(self.scene.named, number), Restored()
-        for key, value in self.scene.broker.changelog(number):
-            restored.apply(codec, key, value)
+        restored = read_back(StateCodec(self.scene.named, number), self.scene.broker.changelog(number))
         return {} if restored.watermark is None else restored.watermark.offsets
 
     def _fast_again(self, lasted: int) -> None:

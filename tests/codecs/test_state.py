@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finalizer.changelog import Restored
+from finalizer.changelog import read_back
 from finalizer.codecs.body import NativeBody
 from finalizer.codecs.state import (
     VERSION,
@@ -335,6 +335,8 @@ def test_a_newer_format_is_refused(kind: str) -> None:
     assert value is not None
     with pytest.raises(FormatError, match=f"format {VERSION + 1}, this release reads {VERSION}"):
         CODEC.read(key, bytes((VERSION + 1,)) + value[1:])
+    with pytest.raises(FormatError, match="its version alone"):
+        CODEC.read(key, bytes((VERSION,)))
 
 
 def test_what_this_release_or_configuration_does_not_know_is_refused() -> None:
@@ -386,9 +388,5 @@ def compacted(log: Sequence[tuple[bytes, bytes | None]]) -> Records:
 
 def restored(log: Records, codec: StateCodec = CODEC) -> State | None:
     """The state of the one span that these records are of."""
-    found = Restored()
-    for key, value in log:
-        found.apply(codec, key, value)
-    for _ in found.decode(codec):
-        pass
+    found = read_back(codec, log)
     return next(iter(found.states.values()), None)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from finalizer.changelog import Change, Changelog, Restored
+from finalizer.changelog import Change, Changelog, read_back
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
@@ -38,7 +38,7 @@ class Running:
         self.topics = topics or (EVENTS,)
         self.policy = policy(*self.topics)
         self.codec = StateCodec(self.topics, 0)
-        self.restored = restored(self.codec, changelog)
+        self.restored = read_back(self.codec, changelog)
         watermark = self.restored.watermark or first_watermark(
             self.policy, dict.fromkeys(self.topics, -1), delivery="exactly_once", partitions=1
         )
@@ -108,16 +108,6 @@ class Running:
 def policy(*topics: str) -> Policy:
     """Short terms over these inputs."""
     return load(f"{POLICY}inputs: {json.dumps([{'topic': topic} for topic in topics])}")
-
-
-def restored(codec: StateCodec, changes: Sequence[tuple[bytes, bytes | None]]) -> Restored:
-    """What these changelog records hold."""
-    found = Restored()
-    for key, value in changes:
-        found.apply(codec, key, value)
-    for _ in found.decode(codec):
-        pass
-    return found
 
 
 def event(kind: str, seconds: float, *, span: int = 1, **fields: Any) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from finalizer.changelog import read_back
 from finalizer.codecs.state import WATERMARK_KEY, Block, Gone, Unsent, Whole
 from finalizer.core.model import Phase
-from tests.course.running import EVENTS, Running, event, key, marks, restored
+from tests.course.running import EVENTS, Running, event, key, marks
 
 
 def test_evidence_is_one_write_with_the_watermark_last() -> None:
@@ -14,7 +15,7 @@ def test_evidence_is_one_write_with_the_watermark_last() -> None:
     (write,) = running.writes(first, second)
     assert [changed for changed, _ in write.changes][-1] == WATERMARK_KEY
     assert sum(changed == WATERMARK_KEY for changed, _ in write.changes) == 1
-    found = restored(running.codec, write.changes)
+    found = read_back(running.codec, write.changes)
     assert marks(found.watermark) == {EVENTS: 1}
     assert found.states.keys() == {key()}
 
@@ -44,8 +45,8 @@ def test_what_a_timer_decided_is_durable_before_it_is_sent() -> None:
     assert len(sent.outputs) == 2  # the final and its dead letter
     assert [running.codec.read(*change) for change in sent.changes[:-1]] == [Unsent(named.name, None)]
     assert unsent.changes[-1] == sent.changes[-1]
-    assert restored(running.codec, unsent.changes).unsent == {key()}
-    assert restored(running.codec, [*unsent.changes, *sent.changes]).unsent == set()
+    assert read_back(running.codec, unsent.changes).unsent == {key()}
+    assert read_back(running.codec, [*unsent.changes, *sent.changes]).unsent == set()
 
 
 def test_what_a_timer_decided_is_sent_with_the_group_that_follows() -> None:
@@ -75,7 +76,7 @@ def test_who_sends_one_group_says_nothing_of_another() -> None:
     unsent, sent = running.writes(*running.goes_on(0, 12))
     states = running.course.spans.states
     log = [*unsent.changes, *running.codec.span(key(3), None, states[key(1)]), running.codec.unsent([key(3)])]
-    assert restored(running.codec, [*log, *sent.changes]).unsent == {key(3)}
+    assert read_back(running.codec, [*log, *sent.changes]).unsent == {key(3)}
 
 
 def test_what_was_sent_after_a_crash_is_not_sent_again() -> None:
@@ -97,7 +98,7 @@ def test_a_span_that_compaction_has_moved_behind_the_word_of_it_is_not_sent_agai
     word = unsent.changes[1:]
     rewritten = running.codec.span(key(), None, running.course.spans.states[key()])
     for left in (word, [*word, *rewritten]):
-        assert restored(running.codec, left).unsent == set()
+        assert read_back(running.codec, left).unsent == set()
 
 
 def test_blocks_of_a_former_life_are_never_written_over() -> None:
@@ -106,7 +107,7 @@ def test_blocks_of_a_former_life_are_never_written_over() -> None:
     changes = running.writes(running.hear(0, event("start", 0), event("end", 0)))[0].changes
     again = Running(now=5, changelog=changes)
     changes = [*changes, *again.writes(again.hear(6, event("start", 6, span=2), event("end", 6, span=2)))[0].changes]
-    assert {number for _, number in restored(running.codec, changes).blocks} == {0, 1}
+    assert {number for _, number in read_back(running.codec, changes).blocks} == {0, 1}
 
 
 def test_a_memory_window_that_is_over_leaves_the_changelog() -> None:
@@ -116,7 +117,7 @@ def test_a_memory_window_that_is_over_leaves_the_changelog() -> None:
     again = Running(now=5, changelog=changes)
     for decided in (again.hear(6, event("start", 6, span=2), event("end", 6, span=2)), *again.goes_on(3600, 3610)):
         changes = [*changes, *(change for write in again.writes(decided) for change in write.changes)]
-    assert restored(running.codec, changes).blocks == {}
+    assert read_back(running.codec, changes).blocks == {}
 
 
 def test_the_watermark_is_written_alone_too() -> None:
@@ -134,5 +135,5 @@ def test_a_tombstone_takes_the_mark_of_an_unsent_final_along() -> None:
     unsent, _ = running.writes(*running.goes_on(0, 12))
     (gone,) = running.codec.span(key(), running.course.spans.states[key()], None)
     assert isinstance(running.codec.read(*gone), Gone)
-    found = restored(running.codec, [*unsent.changes, gone])
+    found = read_back(running.codec, [*unsent.changes, gone])
     assert (found.states, found.unsent) == ({}, set())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from finalizer.changelog import Changelog, Restored, Write
+from finalizer.changelog import Changelog, Write, read_back
 from finalizer.codecs.evidence import encode_mark
 from finalizer.codecs.foreign import decoder_of
 from finalizer.codecs.native import NativeDecoder
@@ -89,11 +89,7 @@ class Journey:
 
     def _begin(self) -> None:
         codec = StateCodec((*TOPICS, *EVERYWHERE), 0)
-        restored = Restored()
-        for key, value in self._changes.items():
-            restored.apply(codec, key, value)
-        for _ in restored.decode(codec):
-            pass
+        restored = read_back(codec, self._changes.items())
         watermark = restored.watermark or first_watermark(
             POLICY, dict.fromkeys(TOPICS, -1), delivery="exactly_once", partitions=1, sources=list(FOREIGN.values())
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from finalizer.changelog import Changelog, Restored
+from finalizer.changelog import Changelog, Restored, read_back
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, encode_json
 from finalizer.codecs.state import StateCodec
@@ -64,12 +64,7 @@ def sources_of(policy: Policy) -> list[str]:
 
 def restored(policy: Policy, changes: Iterable[Change]) -> Restored:
     """What these changelog records hold."""
-    codec, found = StateCodec([one.topic for one in policy.inputs], PARTITION), Restored()
-    for key, value in changes:
-        found.apply(codec, key, value)
-    for _ in found.decode(codec):
-        pass
-    return found
+    return read_back(StateCodec([one.topic for one in policy.inputs], PARTITION), changes)
 
 
 class Worker:
