@@ -6,24 +6,21 @@ long it holds, counted from the broker's time of it, so a worker that starts lat
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Literal
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from finalizer.core.safety import Releases
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.settings import Settings
+from finalizer.shell.tasks import tried_again
 
 log = logs.get("control")
 
 LONGEST_SECONDS = 24 * 3600
 """A safety that is off for longer than a day is a setting, and belongs into the policy."""
-AGAIN_SECONDS = 5.0
-"""Between two attempts to read the topic."""
 _POLL_MS = 60_000
 
 
@@ -66,17 +63,7 @@ class Control:
 
     async def follow(self) -> None:
         """Read until cancelled. A worker that cannot read it goes on: what is paused then stays paused."""
-        while True:
-            try:
-                await self._read()
-            except (KafkaError, OSError) as error:
-                log.warning(
-                    "unread",
-                    "the control topic cannot be read, so releases are not heard; trying again",
-                    topic=self._place.topic,
-                    reason=repr(error),
-                )
-            await asyncio.sleep(AGAIN_SECONDS)
+        await tried_again(self._read, self._tell_unread)
 
     def take(self, record: Any) -> None:
         """Take in one record; one that is not ours to read is passed by, and told."""
@@ -105,6 +92,14 @@ class Control:
             reason=release.reason,
             at_unix_ms=record.timestamp,
             seconds_left=round(left),
+        )
+
+    def _tell_unread(self, error: Exception) -> None:
+        log.warning(
+            "unread",
+            "the control topic cannot be read, so releases are not heard; trying again",
+            topic=self._place.topic,
+            reason=repr(error),
         )
 
     async def _read(self) -> None:

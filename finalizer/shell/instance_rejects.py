@@ -8,14 +8,12 @@ coordinates.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from finalizer.codecs.errors import Unusable
 from finalizer.core.model import Coordinates
@@ -26,12 +24,11 @@ from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.evidence import EvidenceWriter
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.settings import Settings
+from finalizer.shell.tasks import tried_again
 from finalizer.shell.topics import Facts
 
 log = logs.get("instances")
 
-AGAIN_SECONDS = 5.0
-"""Between two attempts to read or write."""
 REMEMBER_SECONDS = 60.0
 """Between two commits while all is well: what is read again has nothing to be written."""
 _POLL_MS = 1_000
@@ -59,19 +56,17 @@ class InstanceRejects:
     async def follow(self) -> None:
         """Read until cancelled; what a broker refuses is tried again."""
         try:
-            while True:
-                try:
-                    await self._read()
-                except (KafkaError, OSError) as error:
-                    log.warning(
-                        "not_rejected",
-                        "what cannot be used on the topic of instances waits to be rejected; trying again",
-                        topic=self._topic,
-                        reason=repr(error),
-                    )
-                await asyncio.sleep(AGAIN_SECONDS)
+            await tried_again(self._read, self._tell_unread)
         finally:
             await self._writer.stop()
+
+    def _tell_unread(self, error: Exception) -> None:
+        log.warning(
+            "not_rejected",
+            "what cannot be used on the topic of instances waits to be rejected; trying again",
+            topic=self._topic,
+            reason=repr(error),
+        )
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(

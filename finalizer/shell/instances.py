@@ -7,13 +7,12 @@ rejected topic by the one worker whose work that is (`instance_rejects`).
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from finalizer.codecs.errors import Unusable
 from finalizer.core.instances import Instances
@@ -23,11 +22,10 @@ from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
 from finalizer.shell.metrics import Metrics
 from finalizer.shell.settings import Settings
+from finalizer.shell.tasks import tried_again
 
 log = logs.get("instances")
 
-AGAIN_SECONDS = 5.0
-"""Between two attempts to read the topic."""
 TELL_SECONDS = 60.0
 """Between two lines about records that cannot be used."""
 _POLL_MS = 250
@@ -52,18 +50,15 @@ class InstanceLog:
 
     async def follow(self) -> None:
         """Read until cancelled. While the topic cannot be read, no span that names an instance is closed."""
-        while True:
-            try:
-                await self._read()
-            except (KafkaError, OSError) as error:
-                log.warning(
-                    "unread",
-                    "the topic of instances cannot be read, so no span that names one is closed; trying again",
-                    topic=self._topic,
-                    reason=repr(error),
-                )
-            self._view.cut_off()
-            await asyncio.sleep(AGAIN_SECONDS)
+        await tried_again(self._read, self._tell_unread)
+
+    def _tell_unread(self, error: Exception) -> None:
+        log.warning(
+            "unread",
+            "the topic of instances cannot be read, so no span that names one is closed; trying again",
+            topic=self._topic,
+            reason=repr(error),
+        )
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -86,6 +81,7 @@ class InstanceLog:
                     places, listening = found, self._listening(found)
                 await self._poll(consumer, listening, places)
         finally:
+            self._view.cut_off()
             await consumer.stop()
 
     def _listening(self, places: Iterable[TopicPartition]) -> Listening:
