@@ -51,6 +51,7 @@ MODULES = (
     "codecs/proto_span",
     "codecs/proto_spans",
     "codecs/record_batch",
+    "codecs/record_headers",
     "codecs/short",
     "codecs/state",
     "codecs/subject",

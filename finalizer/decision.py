@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import IntEnum
 
 from mypy_extensions import mypyc_attr
@@ -38,7 +38,7 @@ class Output(ByValue):
         topic: Topic,
         key: bytes | None,
         value: bytes | None,
-        headers: Sequence[Header],
+        headers: Iterable[Header],
         timestamp: int | None = None,
     ) -> None:
         self.topic: typing.Final = topic

@@ -17,8 +17,9 @@ from mypy_extensions import i64
 from finalizer.codecs import dead_letter, rejected
 from finalizer.codecs.description import describe
 from finalizer.codecs.errors import Reason, Unusable
-from finalizer.codecs.headers import Header, final_headers, letter_headers
+from finalizer.codecs.headers import final_headers, letter_headers
 from finalizer.codecs.parts import BadPart
+from finalizer.codecs.record_headers import Header
 from finalizer.core import lifecycle
 from finalizer.core.causes import FACTS, Cause
 from finalizer.core.effects import DeadLetter, Effects, Emit, Late

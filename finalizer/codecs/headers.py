@@ -8,14 +8,17 @@ from __future__ import annotations
 from binascii import hexlify
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
+from finalizer.codecs.record_headers import Rendered, content, header, number
 from finalizer.codecs.verdict import cause_word, facts_of
 from finalizer.core import model
 from finalizer.core.causes import Cause
 
-Header = tuple[str, Any]
-"""Name and value of a Kafka header: bytes, and of a stranger's record a null as well."""
+_ID: Final = header("span-finalizer-id", b"0" * 32).removesuffix(b"0" * 32)
+_TRACEPARENT: Final = header("traceparent", b"0" * 55).removesuffix(b"0" * 55)
+"""Headers up to their values, which are all of one length."""
+_OFFSET: Final = content(b"span-finalizer-source-offset")
 
 
 def final_id(final: model.Final) -> str:
@@ -23,31 +26,21 @@ def final_id(final: model.Final) -> str:
     return _id(final).decode()
 
 
-def final_headers(final: model.Final, content_type: str) -> list[Header]:
+def final_headers(final: model.Final, content_type: str) -> Rendered:
     """The headers of a final."""
-    closed, key = final.closed, final.key
-    ids = hexlify(key)
-    last = closed.last
-    content, cause, revision, topic, partition, kind = _constant(
-        content_type, closed.cause, closed.revision, last.topic, last.partition
-    )
-    return [
-        content,
-        ("span-finalizer-id", _id_of(final, kind)),
-        cause,
-        revision,
-        _detected(closed.detected_at),
-        topic,
-        partition,
-        ("span-finalizer-source-offset", str(last.offset).encode()),
-        ("traceparent", b"00-" + ids[:32] + b"-" + ids[32:] + b"-01"),
-    ]
+    closed = final.closed
+    last, ids = closed.last, hexlify(final.key)
+    what, verdict, source, kind = _constant(content_type, closed.cause, closed.revision, last.topic, last.partition)
+    offset = str(last.offset).encode()
+    pieces = [what, _id_of(final, kind), verdict, _detected(closed.detected_at), source, number(len(offset)), offset]
+    pieces += [_TRACEPARENT, b"00-", ids[:32], b"-", ids[32:], b"-01"]
+    return Rendered(9, b"".join(pieces))
 
 
-def letter_headers(final: model.Final, *, kind: str) -> list[Header]:
+def letter_headers(final: model.Final, *, kind: str) -> Rendered:
     """The headers of a dead letter."""
-    content, what, cause = _letter_constant(kind, final.closed.cause)
-    return [content, what, ("span-finalizer-id", _id(final)), cause]
+    what, cause = _letter_constant(kind, final.closed.cause)
+    return Rendered(4, b"".join([what, _id(final), cause]))
 
 
 _blank: Final = blake2b(digest_size=16)
@@ -85,9 +78,9 @@ def _kind_of(cause: Cause | None, revision: int) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _detected_at(moment: int) -> Header:
+def _detected_at(moment: int) -> bytes:
     """All finals that are decided together are detected together."""
-    return ("span-finalizer-detected-at", b"%d" % moment)
+    return header("span-finalizer-detected-at", b"%d" % moment)
 
 
 _detected: Final = _detected_at
@@ -97,24 +90,25 @@ _kind: Final = _kind_of
 @lru_cache(maxsize=4096)
 def _constant(
     content_type: str, cause: Cause | None, revision: int, topic: str, partition: int
-) -> tuple[Header, Header, Header, Header, Header, bytes]:
-    """Those headers that are the same for very many finals, and what their ids have in common."""
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """Those headers that are the same for very many finals, up to the next that is not; and what their ids have in
+    common."""
     return (
-        ("content-type", content_type.encode()),
-        ("span-finalizer-cause", cause_word(cause).encode()),
-        ("span-finalizer-revision", b"%d" % revision),
-        ("span-finalizer-source-topic", topic.encode()),
-        ("span-finalizer-source-partition", b"%d" % partition),
+        header("content-type", content_type.encode()) + _ID,
+        header("span-finalizer-cause", cause_word(cause).encode())
+        + header("span-finalizer-revision", b"%d" % revision),
+        header("span-finalizer-source-topic", topic.encode())
+        + header("span-finalizer-source-partition", b"%d" % partition)
+        + _OFFSET,
         _kind(cause, revision),
     )
 
 
 @lru_cache(maxsize=64)
-def _letter_headers(kind: str, cause: Cause | None) -> tuple[Header, Header, Header]:
+def _letter_headers(kind: str, cause: Cause | None) -> tuple[bytes, bytes]:
     return (
-        ("content-type", b"application/json"),
-        ("dlq.kind", kind.encode()),
-        ("span-finalizer-cause", cause_word(cause).encode()),
+        header("content-type", b"application/json") + header("dlq.kind", kind.encode()) + _ID,
+        header("span-finalizer-cause", cause_word(cause).encode()),
     )
 
 

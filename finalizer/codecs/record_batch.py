@@ -9,11 +9,10 @@ Source: https://kafka.apache.org/documentation/#recordbatch
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from finalizer.codecs.headers import Header
-from finalizer.codecs.wire import varint
+from finalizer.codecs.record_headers import NO_HEADERS, Headers, number, rendered
 
 HEADER_BYTES: Final = 61
 _LEADING: Final = struct.Struct(">qiibI")
@@ -25,28 +24,11 @@ _AFTER_LENGTH: Final = 12
 _NO_EPOCH: Final = -1
 _MAGIC: Final = 2
 _TRANSACTIONAL: Final = 0x10
+_ZERO: Final = b"\x00"
+"""Of attributes, and of headers where there are none."""
 _NOTHING: Final = b"\x01"
 """The length -1: a null."""
 _NO_TIME: Final = -1
-
-
-def _zigzag(number: int) -> bytes:
-    return varint(number << 1 if number >= 0 else ((-number) << 1) - 1)
-
-
-_FEW: Final = 8192
-_VARINTS: Final = [_zigzag(number) for number in range(_FEW)]
-"""Those of nearly all lengths and offsets."""
-
-
-def _written(number: int) -> bytes:
-    return _VARINTS[number] if 0 <= number < _FEW else _zigzag(number)
-
-
-_KNOWN_NAMES: Final = 256
-_names: Final[dict[str, bytes]] = {}
-"""Header name -> itself as it stands in a record. A producer has few."""
-
 
 Built = tuple[bytes, bytes]
 """The first bytes of a batch, and all others: joining them is left to who puts more before them."""
@@ -68,7 +50,7 @@ class RecordBatch:
         self._parts: list[bytes] = []
         self._first = self._newest = _NO_TIME
 
-    def append(self, key: bytes | None, value: bytes | None, headers: Sequence[Header], timestamp: int) -> None:
+    def append(self, key: bytes | None, value: bytes | None, headers: Headers, timestamp: int) -> None:
         """Add a record; `timestamp` in milliseconds."""
         if self._first == _NO_TIME:
             self._first = self._newest = timestamp
@@ -76,21 +58,18 @@ class RecordBatch:
             self._newest = timestamp
         count = self.count
         since = timestamp - self._first
-        parts = [
-            b"\x00",
-            _written(since),
-            _written(count),
-        ]
+        parts = [_ZERO, number(since), number(count)]
         _put(parts, key)
         _put(parts, value)
-        parts.append(_written(len(headers)))
-        for name, content in headers:
-            known = _names.get(name)
-            parts.append(_named(name) if known is None else known)
-            _put(parts, content)
+        if headers is NO_HEADERS:
+            parts.append(_ZERO)
+        else:
+            beside = rendered(headers)
+            parts.append(number(beside.count))
+            parts.append(beside.data)
         body = b"".join(parts)
         size = len(body)
-        length = _written(size)
+        length = number(size)
         self._parts.append(length)
         self._parts.append(body)
         self.count = count + 1
@@ -119,14 +98,5 @@ def _put(parts: list[bytes], content: bytes | None) -> None:
     if content is None:
         parts.append(_NOTHING)
         return
-    size = len(content)
-    parts.append(_written(size))
+    parts.append(number(len(content)))
     parts.append(content)
-
-
-def _named(name: str) -> bytes:
-    written = name.encode()
-    whole = _written(len(written)) + written
-    if len(_names) < _KNOWN_NAMES:
-        _names[name] = whole
-    return whole

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from finalizer.codecs.errors import Reason
-from finalizer.codecs.headers import Header
+from finalizer.codecs.record_headers import Header
 from finalizer.core.model import Evidence
 
 _CONNECT: Final = "__connect.errors."

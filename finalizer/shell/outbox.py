@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, Protocol
 from mypy_extensions import mypyc_attr
 
 from finalizer.changelog import Change
-from finalizer.codecs.headers import Header
 from finalizer.codecs.record_batch import RecordBatch
+from finalizer.codecs.record_headers import NO_HEADERS, Headers
 from finalizer.decision import Output, Topic
 from finalizer.shell.placement import partition_of
 
@@ -41,7 +41,7 @@ class Sendable(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[Header]: ...
+    def headers(self) -> Headers: ...
     @property
     def timestamp(self) -> int | None: ...
 
@@ -77,7 +77,7 @@ class Outbox:
         place = topic, partition
         for key, value in changes:
             batch = self._batch(place, len(key) + (0 if value is None else len(value)), most)
-            batch.append(key, value, (), batch.now)
+            batch.append(key, value, NO_HEADERS, batch.now)
 
     @property
     def batches(self) -> list[Batch]:
@@ -85,7 +85,7 @@ class Outbox:
         return [*self._full, *[(name, partition, batch) for (name, partition), batch in self._open.items()]]
 
     def _put(
-        self, to: Destination, key: bytes | None, value: bytes | None, headers: Sequence[Header], timestamp: int | None
+        self, to: Destination, key: bytes | None, value: bytes | None, headers: Headers, timestamp: int | None
     ) -> None:
         name, partitions, max_bytes = to
         size = 0 if value is None else len(value)

@@ -45,7 +45,9 @@ _OURS: Final[Mapping[str, Stage]] = {
         Stage.ENCODE,
     ),
     **dict.fromkeys(("body", "verdict", "rejected", "subject"), Stage.ENCODE),
-    **dict.fromkeys(("writer", "placement", "outbox", "record_batch", "batches", "pending"), Stage.APPEND),
+    **dict.fromkeys(
+        ("writer", "placement", "outbox", "record_batch", "record_headers", "batches", "pending"), Stage.APPEND
+    ),
     **dict.fromkeys(("frames", "reading"), Stage.POLL),
 }
 _FUNCTIONS: Final[Mapping[tuple[str, str], Stage]] = {

@@ -10,9 +10,10 @@ import pytest
 
 from finalizer.cli.reading import decoded, read_final
 from finalizer.cli.show import as_json, final_line, letter_line, rejected_line
-from finalizer.codecs.headers import Header, final_headers
+from finalizer.codecs.headers import final_headers
 from finalizer.codecs.native import NativeDecoder
 from finalizer.codecs.otlp import JSON, PROTO, encode_json, encode_proto
+from finalizer.codecs.record_headers import Header
 from finalizer.core import lifecycle
 from finalizer.core.effects import Emit
 from finalizer.core.model import Coordinates, Final, Moment
@@ -86,8 +87,8 @@ def filled(value: Any) -> Any:
 def test_both_encodings_read_the_same() -> None:
     """Ids in hex, enums as numbers, 64 bits as strings: OTLP/JSON, whatever was on the topic."""
     final = a_final()
-    as_text = Record(encode_json(final), headers=final_headers(final, JSON))
-    as_protobuf = Record(encode_proto(final), headers=final_headers(final, PROTO))
+    as_text = Record(encode_json(final), headers=list(final_headers(final, JSON)))
+    as_protobuf = Record(encode_proto(final), headers=list(final_headers(final, PROTO)))
     assert filled(decoded(as_protobuf)) == filled(decoded(as_text))
     assert final_line(as_protobuf) == final_line(as_text)
     assert json.loads(as_json(as_protobuf))["headers"]["content-type"] == PROTO
@@ -96,7 +97,7 @@ def test_both_encodings_read_the_same() -> None:
 def test_a_final_is_seen_with_its_times() -> None:
     """Start, end, last evidence and deadline, in nanoseconds; attributes as Python values."""
     final = a_final()
-    seen = read_final(Record(encode_json(final), headers=final_headers(final, JSON)))
+    seen = read_final(Record(encode_json(final), headers=list(final_headers(final, JSON))))
     assert (seen.cause, seen.revision, seen.status, seen.reason) == ("timeout", 1, "dead", "timeout")
     assert (seen.start_at, seen.end_at, seen.last_seen) == (START_AT, START_AT, START_AT)
     assert seen.deadline_at == START_AT + HOUR
@@ -142,6 +143,6 @@ def test_what_a_client_named_cannot_write_to_the_terminal() -> None:
     """A span's name may hold anything; on the screen it is text."""
     final = a_final()
     value = encode_json(final).replace(b'"name":"upload"', b'"name":"\\u001b[2Jup\\nload"')
-    line = final_line(Record(value, headers=final_headers(final, JSON)))
+    line = final_line(Record(value, headers=list(final_headers(final, JSON))))
     assert "\x1b[2J" not in line
     assert "\n" not in line

@@ -106,7 +106,7 @@ def test_an_answer_is_not_incomplete() -> None:
     final = reported(start(), end())
     content = letter(final, "resolved")
     assert (content["incomplete"], content["deadline_unix_nano"], content["cause"]) == (False, None, "completed")
-    assert letter_headers(final, kind="resolved") == [
+    assert list(letter_headers(final, kind="resolved")) == [
         ("content-type", b"application/json"),
         ("dlq.kind", b"resolved"),
         ("span-finalizer-id", final_id(final).encode()),

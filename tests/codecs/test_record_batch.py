@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finalizer.codecs.record_batch import RecordBatch
+from finalizer.codecs.record_headers import rendered
 
 NOW = 1_747_648_800_000
 CONTENT = st.none() | st.binary(max_size=300)
@@ -36,6 +37,18 @@ def test_a_batch_is_what_the_client_library_would_have_made(
     assert built == bytes(theirs.build())
     assert size == len(built)
     assert ours.count == len(records)
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=300)), max_size=10))
+def test_headers_that_are_rendered_are_the_same_headers(headers: list[tuple[str, bytes]]) -> None:
+    """Pairs, and what was made of them before: the same bytes, and the same pairs again."""
+    before = rendered(headers)
+    assert list(before) == headers
+    once, twice = (RecordBatch(transactional=False, now=NOW) for _ in range(2))
+    once.append(b"key", None, headers, NOW)
+    twice.append(b"key", None, before, NOW)
+    built = [batch.build(calc_crc32c, producer_id=-1, epoch=-1, sequence=-1) for batch in (once, twice)]
+    assert built[0] == built[1]
 
 
 def test_a_large_batch_is_read_back_as_it_was_written() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from finalizer.codecs.errors import Reason, Unusable
-from finalizer.codecs.headers import Header
+from finalizer.codecs.record_headers import Header
 from finalizer.codecs.rejected import fit, rejected_headers
 from tests.codecs.spans import decode
 

@@ -211,7 +211,7 @@ def line_of(event: dict[str, Any]) -> str:
 
 
 def _read(output: Output, seconds: int) -> Read:
-    return Read(output.value, output.headers, (BORN + seconds * SECOND) // 1_000_000 + 300)
+    return Read(output.value, list(output.headers), (BORN + seconds * SECOND) // 1_000_000 + 300)
 
 
 def _size(output: Output) -> int:
