@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from google_crc32c import value as crc32c
 
@@ -39,7 +38,13 @@ class Batch(BatchBuilder):  # type: ignore[misc]
         return self._buffer
 
 
-async def send(producer: AIOKafkaProducer, batches: Sequence[outbox.Batch]) -> list[asyncio.Future[Any]]:
+class Sending(Protocol):
+    """What sending asks of a producer: the answer to come."""
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any: ...
+
+
+async def send(producer: Sending, batches: Sequence[outbox.Batch]) -> list[asyncio.Future[Any]]:
     """Send batches; their answers to come."""
     return [
         await producer.send_batch(Batch(records), topic, partition=partition) for topic, partition, records in batches

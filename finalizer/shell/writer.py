@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition
 
 from finalizer.changelog import Change, Changelog
 from finalizer.decision import Output, Topic
@@ -34,12 +34,22 @@ class Stamp(NamedTuple):
     answered_at: float
 
 
+class Producing(Protocol):
+    """What a writer asks of its producer; `mark_too`: which partitions the transaction that was begun writes to."""
+
+    async def begin_transaction(self) -> None: ...
+    def mark_too(self, places: Iterable[TopicPartition]) -> None: ...
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any: ...
+    async def commit_transaction(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
 class Writer:
     """Writes for one partition, through a producer of its own. Not for two tasks at once."""
 
     def __init__(
         self,
-        producer: AIOKafkaProducer,
+        producer: Producing,
         changelog: Changelog,
         *,
         topic: str,
@@ -93,6 +103,8 @@ class Writer:
     async def _write(self, batches: Sequence[Batch], changes: list[Change]) -> Stamp | None:
         if self.transactional:
             await self._producer.begin_transaction()
+            places = {TopicPartition(topic, partition) for topic, partition, _ in batches}
+            self._producer.mark_too([*places, TopicPartition(self._topic, self._partition)])  # one request for all
         sent = await send(self._producer, batches)
         if not self.transactional:
             await _all(sent)

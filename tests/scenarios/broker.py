@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
+from aiokafka import TopicPartition
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from finalizer.shell.batches import Batch
@@ -85,16 +86,21 @@ class _Done:
 
 
 class Producer:
-    """What the writer asks of `AIOKafkaProducer`. It may be told to die before the next write of a kind."""
+    """What the writer asks of its producer. It may be told to die before the next write of a kind."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._open: list[tuple[str, Batch]] | None = None
+        self._marked = set[TopicPartition]()
         self._wrote_outputs = False
         self.dies_before = ""
 
     async def begin_transaction(self) -> None:
-        self._open = []
+        self._open, self._marked = [], set()
+
+    def mark_too(self, places: Iterable[TopicPartition]) -> None:
+        assert not self._open, "a partition more after the first batch is a request more to the coordinator"
+        self._marked.update(places)
 
     async def commit_transaction(self) -> None:
         written, self._open = self._open or [], None
@@ -108,6 +114,7 @@ class Producer:
         if topic == CHANGELOG and self._wrote_outputs and self.dies_before == "changelog":
             raise Crash
         self._wrote_outputs = topic != CHANGELOG
+        assert self._open is None or TopicPartition(topic, partition) in self._marked
         if self._open is None:
             self._append(topic, batch)
         else:
@@ -115,6 +122,9 @@ class Producer:
         offset = self._broker.appended[topic]
         self._broker.appended[topic] += batch.record_count()
         return _Done(offset)
+
+    async def stop(self) -> None:
+        """Nothing to close."""
 
     def _append(self, topic: str, batch: Batch) -> None:
         for record in DefaultRecordBatch(b"".join(batch._build())):
