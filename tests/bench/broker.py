@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from finalizer.embedded import EmbeddedBroker
 from tests.brokers.jars import KAFKA_VERSION, KafkaUnavailable
-from tests.brokers.kafka import ApacheKafka
+from tests.brokers.kafka import AS_SHIPPED, ApacheKafka
 
 TOGETHER = {"group.initial.rebalance.delay.ms": "1000"}
 """Two workers that start together share from the beginning."""
@@ -18,7 +18,7 @@ def broker() -> Iterator[tuple[str, str]]:
     """Its address, and what it is."""
     with contextlib.ExitStack() as stack:
         try:
-            bootstrap = stack.enter_context(ApacheKafka(settings=TOGETHER)).bootstrap
+            bootstrap = stack.enter_context(ApacheKafka(settings=TOGETHER, jvm=AS_SHIPPED)).bootstrap
             what = f"Apache Kafka {KAFKA_VERSION}, exactly once, broker and worker on this machine"
         except KafkaUnavailable as problem:
             bootstrap = stack.enter_context(EmbeddedBroker()).bootstrap

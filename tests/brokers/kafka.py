@@ -27,7 +27,19 @@ READY_LIMIT_SECONDS = 60.0
 GRACE_SECONDS = 20.0
 USUAL_PORT = 9092
 ANOTHER_WAY = "Or, without Java: docker compose up kafka"
-JVM = ["-Xms256m", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.level=WARN"]
+QUIET = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.level=WARN")
+SMALL = ("-Xms256m", "-Xmx512m")
+"""A heap for what tests do."""
+AS_SHIPPED = (
+    "-Xms1G",
+    "-Xmx1G",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+)
+"""As `bin/kafka-server-start.sh` starts a node. In a heap half as large, its collector takes as long as the node."""
 
 
 class ApacheKafka:
@@ -38,8 +50,8 @@ class ApacheKafka:
     ...     kafka.start()
 
     ``listeners`` are doors beside the plain one, ``settings`` properties laid over the usual ones, ``scram`` users and
-    their passwords; ``node`` is given by whoever makes several of one cluster. Raises ``KafkaUnavailable`` from
-    :meth:`start` where Java or Maven is missing, or the node does not come up.
+    their passwords; ``node`` is given by whoever makes several of one cluster; ``jvm`` is how Java is started. Raises
+    ``KafkaUnavailable`` from :meth:`start` where Java or Maven is missing, or the node does not come up.
     """
 
     def __init__(
@@ -50,11 +62,13 @@ class ApacheKafka:
         settings: Mapping[str, str] | None = None,
         scram: Mapping[str, str] | None = None,
         node: Node | None = None,
+        jvm: Sequence[str] = SMALL,
     ) -> None:
         self.node = node or Node(port or free_port(), free_port())
         self.listeners = listeners
         self._settings = settings
         self._scram = scram or {}
+        self._jvm = jvm
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._child: Child | None = None
 
@@ -82,7 +96,7 @@ class ApacheKafka:
         """Start the node and do not wait: one of several answers only when most of them are there."""
         if self.alive:
             return
-        command = [java(), *JVM, "-cp", f"{kafka_jars()}/*"]
+        command = [java(), *self._jvm, *QUIET, "-cp", f"{kafka_jars()}/*"]
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="span-finalizer-kafka-")
             self._write_properties(Path(self._folder.name))
