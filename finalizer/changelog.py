@@ -58,8 +58,8 @@ class Restored:
         """(memory window, number) -> packed fingerprints."""
         self.watermark: Watermark | None = None
         self.records = 0
-        self._last: dict[SpanKey, tuple[bytes, bytes | None]] = {}
-        """Span -> the whole value that stands last, and the hot one behind it."""
+        self._last: dict[SpanKey, bytes | tuple[bytes, bytes]] = {}
+        """Span -> the whole value that stands last; with the hot one behind it, if there is one."""
 
     def apply_all(self, codec: StateCodec, records: Iterable[Kept]) -> None:
         """Take in what stands next in the log. Raises `FormatError`, with the offset."""
@@ -93,8 +93,8 @@ class Restored:
         Raises `FormatError`."""
         last, states = self._last, self.states
         for number, key in enumerate([*last], 1):
-            whole, hot = last.pop(key)
-            states[key] = codec.state(key, whole, hot)
+            stands = last.pop(key)
+            states[key] = codec.state(key, *stands) if isinstance(stands, tuple) else codec.state(key, stands)
             if number % _AT_ONCE == 0:
                 yield
 
@@ -103,7 +103,7 @@ class Restored:
             self._last.pop(key, None)
         else:
             check(value)
-            self._last[key] = value, None
+            self._last[key] = value
             if is_marked(value):
                 self.unsent.add(key)
                 return
@@ -116,7 +116,7 @@ class Restored:
         check(value)
         stands = self._last.get(key)
         if stands is not None:
-            self._last[key] = stands[0], value
+            self._last[key] = stands[0] if isinstance(stands, tuple) else stands, value
 
     def _unsent(self, entry: Unsent) -> None:
         if entry.keys is None:

@@ -117,6 +117,8 @@ def worker(
     path = folder / f"{app_id}.yaml"
     path.write_text(config(load, topic, app_id))
     flags = ["--broker", bootstrap, "--app-id", app_id, "--config", str(path), "--web-port", "0"]
-    flags += ["--session-timeout", str(SESSION_SECONDS), "--log-level", "warning", *more]
+    if not load.instance_id:  # a static member that comes back within its session, however long it was away
+        flags += ["--session-timeout", str(SESSION_SECONDS)]
+    flags += ["--log-level", "warning", *more]
     program = ["finalizer"] if watched is None else ["finalizer.bench.watched", str(watched)]
     return [sys.executable, "-m", *program, "worker", *flags]

@@ -166,7 +166,7 @@ class StateCodec:
             raise FormatError(f"a record that cannot be read: {error}") from error
         raise FormatError(f"an unknown kind of record, with the key {key[:40]!r}")
 
-    def state(self, key: SpanKey, whole: bytes, hot: bytes | None) -> State:
+    def state(self, key: SpanKey, whole: bytes, hot: bytes | None = None) -> State:
         """A state from the values of it that stand last. Raises `FormatError`."""
         try:
             state = self._whole(key, whole)
