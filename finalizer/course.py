@@ -17,16 +17,13 @@ from finalizer.codecs.errors import Reason, Unusable
 from finalizer.codecs.evidence import EvidenceDecoder, decode_mark, is_mark
 from finalizer.codecs.stored import Watermark
 from finalizer.core.clock import PartitionClock, Reading
-from finalizer.core.due import wake_at
 from finalizer.core.instances import Instances
-from finalizer.core.lifecycle import weight
 from finalizer.core.model import Coordinates, Moment, Phase, SpanKey
 from finalizer.core.remembered import Remembered
 from finalizer.core.safety import Releases
 from finalizer.core.sources import Sources
 from finalizer.core.spans import Spans
 from finalizer.core.state import State
-from finalizer.core.terms import BEHIND_AFTER
 from finalizer.following import Following
 from finalizer.pipeline import Decision, Decode, Encoding, Record, Road
 from finalizer.policy.schema import Policy
@@ -123,32 +120,14 @@ class Course:
 
     def fill(self, restored: Restored) -> None:
         """Take over a restored state, and find out again what is never stored: when to look at which span."""
-        spans, road, base = self.spans, self.road, self._base
-        now = Moment(base.clock, base.clock - base.taken_off, base.horizon)
-        lately = base.clock - self.watch.breaker.window
-        closed_at: list[int] = []
-        spans.states = restored.states
-        spans.memory.horizon = base.horizon
-        for key, state in restored.states.items():
-            if state.phase is Phase.OPEN:
-                spans.open += 1
-                spans.bytes += weight(state)
-                at = wake_at(state, road.named(state), now)
-                if state.heard > now.patience + BEHIND_AFTER or state.rest.told.instance is not None:
-                    # Heard before its clock knew of an outage, and not looked at since: to be put right at once. And
-                    # only a look tells what has become of its process.
-                    at = min(at, now.clock)
-                state.wake_at = at  # nobody else has it yet
-                spans.windows.insert(key, at)
-            elif state.closed is not None:
-                spans.memory.keep(key, max(state.closed.detected_at, state.last_heard_at), weight(state))
-                if state.closed.detected_at > lately and state.phase is Phase.PRESUMED:
-                    closed_at.append(state.closed.detected_at)
-        self.watch.outages.pauses = base.pauses
-        self.watch.breaker.restore(base.tripped, closed_at)
+        memory, watch, base = self.spans.memory, self.watch, self._base
+        memory.horizon = base.horizon
+        closed_at = watch.take_over(restored.states, Moment(base.clock, base.clock - base.taken_off, base.horizon))
+        watch.outages.pauses = base.pauses
+        watch.breaker.restore(base.tripped, closed_at)
         self._told = (base.pauses, base.tripped)
         for (window, _), data in restored.blocks.items():
-            spans.memory.load_block(window, data)
+            memory.load_block(window, data)
 
     def unsent(self, keys: Iterable[SpanKey]) -> tuple[Decision, list[tuple[SpanKey, State]]]:
         """Finals that were decided before a crash and perhaps never sent, byte for byte, and their spans."""

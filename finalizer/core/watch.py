@@ -19,7 +19,8 @@ from finalizer.core.spans import Spans
 from finalizer.core.state import State
 from finalizer.core.terms import BEHIND_AFTER, Terms
 
-_OPEN = Phase.OPEN
+_OPEN: Final = Phase.OPEN
+_PRESUMED: Final = Phase.PRESUMED
 _TIDIED_AT_ONCE = 10_000
 """Entries of deadline windows that are looked at in one call: some 2 ms, and more a second than can be made."""
 _FREED_AT_ONCE = 5000
@@ -60,6 +61,32 @@ class Watch:
         """The last call of `due` has left some that are due."""
         self._held: list[SpanKey] = []
         self._freed: list[SpanKey] = []
+
+    def take_over(self, states: dict[SpanKey, State], now: Moment) -> list[int]:
+        """Take over restored spans, which nobody else has yet. Returns when it closed those that its breaker counts."""
+        spans, terms_of = self._spans, self._terms_of
+        windows, memory = spans.windows, spans.memory
+        behind, lately = now.patience + BEHIND_AFTER, now.clock - self.breaker.window
+        opened = size = 0
+        closed_at: list[int] = []
+        for key, state in states.items():
+            closed = state.rest.closed
+            if state.phase is _OPEN:
+                opened += 1
+                size += weight(state)
+                at = wake_at(state, terms_of(state), now)
+                if state.heard > behind or state.rest.told.instance is not None:
+                    # Heard before its clock knew of an outage, and not looked at since: to be put right at once. And
+                    # only a look tells what has become of its process.
+                    at = min(at, now.clock)
+                state.wake_at = at
+                windows.insert(key, at)
+            elif closed is not None:
+                memory.keep(key, max(closed.detected_at, state.last_heard_at), weight(state))
+                if closed.detected_at > lately and state.phase is _PRESUMED:
+                    closed_at.append(closed.detected_at)
+        spans.states, spans.open, spans.bytes = states, opened, size
+        return closed_at
 
     def attend(self, now: Moment) -> None:
         """Follow what was opened, and what an operator released: to be called at least as often as `due`."""

@@ -4,6 +4,7 @@ transaction is open.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -51,11 +52,16 @@ async def open_transactions(settings: Settings, places: Iterable[TopicPartition]
     places = list(places)
     if not places:
         return {}
-    async with _asking(settings, isolation_level="read_committed") as consumer:
-        stable = await consumer.end_offsets(places)
-    async with _asking(settings) as consumer:
-        after = await consumer.end_offsets(places)
+    stable, after = await asyncio.gather(
+        _ends(settings, places, isolation_level="read_committed"), _ends(settings, places)
+    )
     return {place: offset for place, offset in stable.items() if offset < after[place]}
+
+
+async def _ends(settings: Settings, places: list[TopicPartition], **arguments: Any) -> dict[TopicPartition, int]:
+    async with _asking(settings, **arguments) as consumer:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        return ends
 
 
 @asynccontextmanager
