@@ -124,6 +124,12 @@ WORKER = {
         metavar="SECONDS",
         help="How long the group waits for a worker that is silent.",
     ),
+    "compression": option(
+        "compression",
+        type=click.Choice(["none", "gzip", "snappy", "lz4", "zstd"]),
+        default="zstd",
+        help="Of batches on the output topics; none: for consumers that know no zstd (Kafka 2.1).",
+    ),
 }
 WEB = {
     "web_bind": option("web-bind", default="127.0.0.1", help="Address of /metrics, /livez, /readyz and /version."),

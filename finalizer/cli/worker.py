@@ -10,17 +10,14 @@ from finalizer.cli.config import ConfigFile
 from finalizer.cli.kafka import Connection, connection_options
 from finalizer.cli.options import LOGS, WEB, WORKER, config_option, option, together
 from finalizer.policy.load import Policy
-from finalizer.shell.settings import Delivery, Settings, StartFrom
+from finalizer.shell.settings import Compression, Delivery, Settings, StartFrom
 
 
 def settings_from(policy: Policy, connection: Connection, options: dict[str, Any]) -> Settings:
     """Return the settings of a worker; ``options`` are those of `WORKER` and `WEB`."""
-    return Settings(
-        policy=policy,
-        broker=connection.broker,
-        security=connection.security,
-        **{**options, "delivery": Delivery(options["delivery"]), "start_from": StartFrom(options["start_from"])},
-    )
+    words = {"delivery": Delivery, "start_from": StartFrom, "compression": Compression}
+    meant: dict[str, Any] = {name: words[name](value) if name in words else value for name, value in options.items()}
+    return Settings(policy=policy, broker=connection.broker, security=connection.security, **meant)
 
 
 @click.command("worker")

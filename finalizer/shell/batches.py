@@ -9,15 +9,16 @@ from typing import Any, Protocol
 from aiokafka.producer.message_accumulator import BatchBuilder
 from google_crc32c import value as crc32c
 
-from finalizer.codecs.record_batch import Built, RecordBatch
+from finalizer.codecs.record_batch import Built, Packing, RecordBatch
 from finalizer.shell import outbox
 
 
 class Batch(BatchBuilder):  # type: ignore[misc]
     """What `AIOKafkaProducer.send_batch` takes: full, so nothing is appended to it."""
 
-    def __init__(self, records: RecordBatch) -> None:
+    def __init__(self, records: RecordBatch, packing: Packing | None = None) -> None:
         self.records = records
+        self._packing = packing
         self._known_by = (-1, -1, -1)
         self._buffer: Built | None = None
         self._closed = True
@@ -34,7 +35,9 @@ class Batch(BatchBuilder):  # type: ignore[misc]
     def _build(self) -> Built:
         if self._buffer is None:
             producer_id, epoch, sequence = self._known_by
-            self._buffer = self.records.build(crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence)
+            self._buffer = self.records.build(
+                crc32c, producer_id=producer_id, epoch=epoch, sequence=sequence, packing=self._packing
+            )
         return self._buffer
 
 
@@ -44,8 +47,11 @@ class Sending(Protocol):
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any: ...
 
 
-async def send(producer: Sending, batches: Sequence[outbox.Batch]) -> list[asyncio.Future[Any]]:
+async def send(
+    producer: Sending, batches: Sequence[outbox.Batch], packing: Packing | None = None
+) -> list[asyncio.Future[Any]]:
     """Send batches; their answers to come."""
     return [
-        await producer.send_batch(Batch(records), topic, partition=partition) for topic, partition, records in batches
+        await producer.send_batch(Batch(records, packing), topic, partition=partition)
+        for topic, partition, records in batches
     ]

@@ -22,6 +22,7 @@ from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.pipeline import Decode, Encoding
 from finalizer.shell import logs
 from finalizer.shell.brokertime import BrokerTime
+from finalizer.shell.compression import PACKINGS
 from finalizer.shell.fates import Fate
 from finalizer.shell.hanging import WatchedProducer, end_what_hangs
 from finalizer.shell.metrics import Metrics
@@ -165,6 +166,7 @@ class Making:
             partition=number,
             outputs=facts.outputs,
             transactional=facts.transactional,
+            packing=PACKINGS[settings.compression],
         )
         if restored.unsent:
             decision, unsent = course.unsent(restored.unsent)

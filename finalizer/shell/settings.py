@@ -30,6 +30,16 @@ class StartFrom(Enum):
     LATEST = "latest"
 
 
+class Compression(Enum):
+    """How what is written to output topics is compressed, in Kafka's words (`compression.type`)."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    SNAPPY = "snappy"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+
+
 class Security(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach the broker. Secrets are never logged: `repr` does not show them."""
 
@@ -73,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Give the partitions up on SIGTERM, though the membership is static."""
     start_from: StartFrom = StartFrom.EARLIEST
     session_timeout: float = 10.0
+    compression: Compression = Compression.ZSTD
     web_bind: str = "127.0.0.1"
     web_port: int = 6066
     security: Security = Security()

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import TopicPartition
 
 from finalizer.changelog import Change, Changelog
+from finalizer.codecs.record_batch import Packing
 from finalizer.decision import Output, Topic
 from finalizer.shell.batches import send
 from finalizer.shell.outbox import Batch, Destination, Outbox
@@ -56,6 +57,7 @@ class Writer:
         partition: int,
         outputs: Mapping[Topic, Destination],
         transactional: bool,
+        packing: Packing | None,
     ) -> None:
         self._producer = producer
         self.changelog = changelog
@@ -63,6 +65,8 @@ class Writer:
         self._partition = partition
         self._outputs = outputs
         self.transactional = transactional
+        self._packing = packing
+        """Of outputs; the changelog's is the broker's work."""
         self._owed: list[Batch] = []
         self._written = -1
         """Offset of the last changelog batch."""
@@ -105,7 +109,7 @@ class Writer:
             await self._producer.begin_transaction()
             places = {TopicPartition(topic, partition) for topic, partition, _ in batches}
             self._producer.mark_too([*places, TopicPartition(self._topic, self._partition)])  # one request for all
-        sent = await send(self._producer, batches)
+        sent = await send(self._producer, batches, self._packing)
         if not self.transactional:
             await _all(sent)
             sent = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from hypothesis import given
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from finalizer.codecs.record_batch import RecordBatch
 from finalizer.codecs.record_headers import rendered
+from finalizer.shell.compression import PACKINGS
+from finalizer.shell.settings import Compression
 
 NOW = 1_747_648_800_000
 CONTENT = st.none() | st.binary(max_size=300)
@@ -61,3 +64,25 @@ def test_a_large_batch_is_read_back_as_it_was_written() -> None:
     read = DefaultRecordBatch(built)
     assert read.validate_crc()
     assert [(record.offset, record.value) for record in read] == list(enumerate(values))
+
+
+@pytest.mark.parametrize("compression", Compression)
+@pytest.mark.parametrize("count", [1, 2_000])
+def test_whatever_a_batch_is_compressed_with_it_says_the_same(compression: Compression, count: int) -> None:
+    """Each of Kafka's compressions is read back by the client library; what is small stays as it is."""
+    batch = RecordBatch(transactional=True, now=NOW)
+    values = [b"a final like the one before it, number %d" % place for place in range(count)]
+    for value in values:
+        batch.append(b"key", value, [("name", b"header")], NOW)
+    plain = batch.size
+    packing = PACKINGS[compression]
+    built = b"".join(batch.build(calc_crc32c, producer_id=7, epoch=1, sequence=3, packing=packing))
+    read = DefaultRecordBatch(built)
+    assert read.validate_crc()
+    packed = packing is not None and count > 1
+    assert read.compression_type == (packing.number if packed and packing is not None else 0)
+    assert len(built) < plain / 4 if packed else len(built) == plain
+    assert (read.producer_id, read.is_transactional) == (7, True)
+    assert [(one.offset, one.key, one.value, one.headers) for one in read] == [
+        (place, b"key", value, [("name", b"header")]) for place, value in enumerate(values)
+    ]

@@ -28,8 +28,10 @@ from finalizer.course import Course, RekeyedInput, first_watermark, past_gaps
 from finalizer.listening import Listening
 from finalizer.pipeline import Decision, Encoding, Topic
 from finalizer.policy.load import Policy
+from finalizer.shell.compression import PACKINGS
 from finalizer.shell.outbox import Destination
 from finalizer.shell.pending import Item
+from finalizer.shell.settings import Compression
 from finalizer.shell.writer import Writer
 from finalizer.sim.broker import Record
 from tests.scenarios.broker import CHANGELOG, PARTITION, Broker, Change, Crash, Input, Producer, Written
@@ -109,6 +111,7 @@ class Worker:
             partition=PARTITION,
             outputs=OUTPUTS,
             transactional=transactional,
+            packing=PACKINGS[Compression.ZSTD],
         )
         if found.unsent:
             decision, unsent = self.course.unsent(found.unsent)
