@@ -11,6 +11,8 @@ PARTITIONS: Final = 4
 SESSION_SECONDS: Final = 6
 HALF_AN_HOUR: Final = 1800.0
 SPANS_A_BATCH: Final = 20
+SOON_FULL: Final = "remember: {presumed: 20s, finished: 20s}\n"
+"""What is remembered grows for so long, and no longer: what grows after that leaks."""
 TAKES_ALL_AT_ONCE: Final = "safety: {breaker: {max_share: 1.0}}\n"
 """Half of what is open may not be dead at once, says the breaker; here it is."""
 
@@ -95,10 +97,9 @@ class Load:
         places = self.spans / PARTITIONS + (self.lag if self.tail else 0)
         return 1000 * ceil(self.log_seconds * self.lag / places / (self.beats + 1))
 
-    @property
-    def safety(self) -> str:
-        """What the settings say of safety."""
-        return self.policy.partition("safety: ")[2].partition("\n")[0] or "the defaults"
+    def said_of(self, section: str) -> str:
+        """What the settings say in a section, `safety` or `remember`; empty: nothing."""
+        return self.policy.partition(f"{section}: ")[2].partition("\n")[0]
 
 
 MIXED: Final = Load(
@@ -184,6 +185,7 @@ LOADS: Final = {
             dying=True,
             log_seconds=120.0,
             scene=Scene.LIVE,
+            policy=SOON_FULL,
             quiet_seconds=20.0,
         ),
     )

@@ -21,6 +21,7 @@ STOCK_SHARE: Final = 25
 """The stock agent gets one in so many of our spans: it is that much slower."""
 STOCK_QUIET_SECONDS: Final = 15.0
 """It works that long between the first spans, which end at once, and the next ones that end."""
+_DEFAULT_MEMORY: Final = "the defaults (presumed 24h, finished 15m, 512MiB)"
 OURS: Final = "span-finalizer"
 FLOOR: Final = "floor: aiokafka getmany, counting"
 STOCK: Final = "stock Faust agent + Table"
@@ -123,7 +124,8 @@ def stated(filled: Filled) -> str:
     return (
         f"{load.spans + load.standing:,} spans, {load.open_spans + load.standing:,} open, {filled.records:,} records "
         f"of {filled.mean_bytes:.0f} bytes (start {filled.start_bytes}), {PARTITIONS} partitions; "
-        f"remember: the defaults (presumed 24h, finished 15m, 512MiB); include: all; safety: {load.safety}"
+        f"remember: {load.said_of('remember') or _DEFAULT_MEMORY}; include: all; "
+        f"safety: {load.said_of('safety') or 'the defaults'}"
     )
 
 
